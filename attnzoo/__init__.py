@@ -1,0 +1,51 @@
+"""Attention blocks for segmentation networks: built, inserted, measured and compared by name."""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+from attnzoo.errors import AttnzooError
+
+if TYPE_CHECKING:
+    from attnzoo.hosts.unet import UNet
+    from attnzoo.insertion import insert, insertions, sites
+    from attnzoo.registry import available, build, register
+    from attnzoo.training import load
+
+    __version__: str
+
+__all__ = [
+    "AttnzooError",
+    "UNet",
+    "__version__",
+    "available",
+    "build",
+    "insert",
+    "insertions",
+    "load",
+    "register",
+    "sites",
+]
+
+# Names are fetched when asked for: torch, and what trains, cost seconds to import.
+_HOMES = {
+    "UNet": "attnzoo.hosts.unet",
+    "available": "attnzoo.registry",
+    "build": "attnzoo.registry",
+    "insert": "attnzoo.insertion",
+    "insertions": "attnzoo.insertion",
+    "load": "attnzoo.training",
+    "register": "attnzoo.registry",
+    "sites": "attnzoo.insertion",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("attnzoo")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,258 @@
+"""A recipe: frozen data, read from a TOML file, that decides a run's numbers. Knows nothing of torch."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from attnzoo import spec, typed
+from attnzoo.errors import AttnzooError, did_you_mean, listing
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the network sees, and which images belong together.
+
+    `image_size` is (height, width) in pixels; TOML may give one number for a square. `window` is the interval of the
+    file's own intensities that is mapped to 0…1 and clipped; without it the whole range of the file's type is, and
+    `normalisation` comes after it. `group_pattern` finds a patient or photo in a file name; `unusable` says what becomes of annotations
+    without a usable outline; `allow_leakage` lets one group be in two splits.
+    """
+
+    image_size: tuple[int, int] = (256, 256)
+    window: tuple[float, float] | None = None
+    normalisation: Literal["none", "imagenet", "image"] = "none"
+    augmentation: tuple[str, ...] = ()
+    group_pattern: str | None = None
+    unusable: Literal["error", "skip"] = "error"
+    exif: Literal["transpose", "ignore", "error"] = "transpose"
+    allow_leakage: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """The host and its attention. `widths` belong to `UNet`; `encoder` and `encoder_weights` to `smp.Unet`."""
+
+    host: Literal["UNet", "smp.Unet"] = "UNet"
+    attention: str = "none"
+    in_channels: int = 3
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    encoder: str = "resnet34"
+    encoder_weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights come about. `select` names the validation score that picks the best epoch."""
+
+    seed: int = 0
+    epochs: int = 50
+    batch_size: int = 8
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "polynomial"] = "constant"
+    loss: str = "cross_entropy"
+    class_weights: tuple[float, ...] | Literal["balanced"] | None = None
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    select: Literal["macro_dice", "batch_dice"] = "macro_dice"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is scored: predictions at the images' own size or at the network's, and what an absent class counts."""
+
+    resolution: Literal["image", "network"] = "image"
+    absent: Literal["exclude", "zero", "one", "error"] = "exclude"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a paper says of this model: printed beside ours by `attnzoo reproduce`, never used to train."""
+
+    paper: str
+    model: str
+    classes: int
+    parameters: int
+    image_size: int | None = None
+    hardware: str | None = None
+    best_validation_dice: float | None = None
+    best_epoch: int | None = None
+    test_dice_batch: float | None = None
+    test_dice: float | None = None
+    test_iou: float | None = None
+    test_precision: float | None = None
+    test_recall: float | None = None
+    latency_ms: float | None = None
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a run's numbers, but for the data themselves.
+
+    `ours` names the fields that the paper leaves unsaid; `claims` and `name` decide nothing.
+    """
+
+    name: str = "default"
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    training: Training = field(default_factory=Training)
+    scores: Scores = field(default_factory=Scores)
+    claims: Claims | None = None
+    ours: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", replace(self.model, attention=str(spec.parse(self.model.attention))))
+        _check(self)
+
+    def decides(self) -> dict[str, Any]:
+        """The canonical form of what decides the numbers: JSON-ready, without name, claims and remarks."""
+        sections = {name: asdict(getattr(self, name)) for name in ("data", "model", "training", "scores")}
+        foreign = ("encoder", "encoder_weights") if self.model.host == "UNet" else ("widths",)
+        for option in foreign:
+            del sections["model"][option]
+        plain: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **sections}))
+        return plain
+
+    def digest(self) -> str:
+        """SHA-256 of `decides()`."""
+        return hashlib.sha256(json.dumps(self.decides(), sort_keys=True).encode()).hexdigest()
+
+    def override(self, changes: Mapping[str, Any]) -> Self:
+        """The same recipe with fields replaced, named as in TOML: `{"training.epochs": 2}`."""
+        nested: dict[str, Any] = {}
+        for path, value in changes.items():
+            section, _, option = path.partition(".")
+            nested.setdefault(section, {})[option] = value
+        merged: dict[str, Any] = {}
+        for section, values in nested.items():
+            typed.known(
+                section,
+                (known.name for known in fields(self) if is_dataclass(getattr(self, known.name))),
+                "a recipe",
+                "section",
+            )
+            merged[section] = typed.build(
+                type(getattr(self, section)), {**asdict(getattr(self, section)), **values}, section
+            )
+        return replace(self, **merged)
+
+    def to_toml(self) -> str:
+        """The recipe as a TOML text that `from_toml` reads back as an equal recipe."""
+        lines = [f"schema = {SCHEMA}", f"name = {json.dumps(self.name)}"]
+        if self.ours:
+            lines.append(f"ours = {json.dumps(list(self.ours))}")
+        for section in ("data", "model", "training", "scores", "claims"):
+            if (values := getattr(self, section)) is not None:
+                lines += ["", f"[{section}]"]
+                # TOML has no null: a field that is None is one that is not written
+                lines += [f"{key} = {json.dumps(value)}" for key, value in asdict(values).items() if value is not None]
+        return "\n".join(lines) + "\n"
+
+
+def from_toml(text: str, *, name: str, source: str = "the recipe") -> Recipe:
+    """Parse a recipe. `name` is its name where the text gives none; `source` is how messages call it."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AttnzooError(
+            f"`{source}` is not TOML: {error}", "strings need quotes, and true and false small letters"
+        ) from error
+    if table.pop("schema", SCHEMA) != SCHEMA:
+        raise AttnzooError(
+            f"`{source}` is of another schema; this attnzoo reads schema {SCHEMA}", "update attnzoo or the recipe"
+        )
+    try:
+        return typed.build(Recipe, {"name": name, **table}, "")
+    except AttnzooError as error:
+        raise AttnzooError(f"{error.message} (in `{source}`)", error.hint) from error
+
+
+def load(name: str | Path) -> Recipe:
+    """A recipe by path, or by the name of one that came with attnzoo (`smoke`, `ema-attention-unet/attention-unet`)."""
+    path = Path(name) if Path(name).is_file() else find(name)
+    if not path.is_file():
+        raise AttnzooError(
+            f"`{name}` is neither a recipe file nor the name of a shipped recipe",
+            did_you_mean(str(name), shipped()) or f"shipped recipes: {listing(shipped())}",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise AttnzooError(f"`{name}` is not a text in UTF-8", "a recipe is a TOML file") from error
+    return from_toml(text, name=path.stem, source=str(name))
+
+
+def find(name: str | Path) -> Path:
+    """The path behind the shipped name of a recipe, or of a folder of recipes; it may not exist."""
+    inside = shipped_folder() / str(name).removeprefix("recipes/")
+    return inside if inside.is_dir() or inside.suffix == ".toml" else inside.with_name(inside.name + ".toml")
+
+
+def load_folder(name: str | Path) -> tuple[Recipe, ...]:
+    """All recipes of a folder, given by path or by shipped name, in the order of their file names."""
+    folder = Path(name) if Path(name).is_dir() else find(name)
+    if not folder.is_dir() or not (paths := sorted(folder.glob("*.toml"))):
+        folders = sorted({known.partition("/")[0] for known in shipped() if "/" in known})
+        raise AttnzooError(
+            f"`{name}` is neither a folder of recipes nor the name of a shipped one",
+            did_you_mean(str(name), folders) or f"shipped folders: {listing(folders)}",
+        )
+    return tuple(load(path) for path in paths)
+
+
+def shipped_folder() -> Path:
+    """Where the recipes of this installation lie: inside the wheel, or beside the package in a checkout."""
+    package = Path(str(resources.files("attnzoo")))
+    installed = package / "_recipes"
+    return installed if installed.is_dir() else package.parent / "recipes"
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the recipes that came with attnzoo."""
+    folder = shipped_folder()
+    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.toml")))
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse values that no run could use."""
+    data, model, training = recipe.data, recipe.model, recipe.training
+    positive = {
+        "data.image_size": min(data.image_size),
+        "model.in_channels": model.in_channels,
+        "model.widths": min(model.widths, default=0),
+        "training.epochs": training.epochs,
+        "training.batch_size": training.batch_size,
+        "training.learning_rate": training.learning_rate,
+    }
+    for path, value in positive.items():
+        if value <= 0:
+            raise AttnzooError(f"`{path}` must be positive, not `{value}`", "give a number greater than 0")
+    if data.window is not None and data.window[0] >= data.window[1]:
+        raise AttnzooError(
+            f"`data.window` must rise, not go from `{data.window[0]}` to `{data.window[1]}`", "write [low, high]"
+        )
+    if data.group_pattern is not None:
+        try:
+            re.compile(data.group_pattern)
+        except re.error as error:
+            raise AttnzooError(
+                f"`data.group_pattern` is not a regular expression: {error}", "test it with Python's `re`"
+            ) from error
+    if training.seed < 0:
+        raise AttnzooError(f"`training.seed` must not be negative, it is `{training.seed}`", "seeds are 0, 1, 2, …")
+    options = {
+        f"{section}.{known.name}"
+        for section in ("data", "model", "training", "scores")
+        for known in fields(getattr(recipe, section))
+    }
+    for remark in recipe.ours:
+        typed.known(remark, options, "`ours`", "field")

@@ -1,0 +1,64 @@
+"""Results on disk: written whole or not at all, and read back as they were."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from attnzoo import results
+from attnzoo.errors import AttnzooError
+from attnzoo.results import Result
+
+RESULT = Result(
+    attention="ema",
+    seed=1,
+    classes=("background", "EDH"),
+    parameters=48,
+    identity={"recipe": {"schema": 1}},
+    best_epoch=3,
+    selected_by="macro_dice",
+    best_score=0.5,
+    validation={"dice": 0.5},
+    test={"dice": None},
+    insertions=({"site": "skip1"},),
+)
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    RESULT.write(tmp_path)
+    assert Result.read(tmp_path) == RESULT
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    results.write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(ValueError, match="Out of range float"):
+        results.write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds no finished run"),
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ('{"schema": 99}', "is of schema 99, not 1"),
+        ('{"schema": 1}', "is not a result"),
+        (json.dumps({**asdict(RESULT), "surprise": 1}), "is not a result"),
+    ],
+)
+def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / results.FILE).write_text(content)
+    with pytest.raises(AttnzooError, match=message) as caught:
+        Result.read(tmp_path)
+    assert caught.value.hint
+
+
+def test_the_environment_names_machine_and_versions() -> None:
+    environment = results.environment()
+    assert environment["versions"]["torch"][0].isdigit()
+    assert environment["machine"]["processor"]
+    json.dumps(environment, allow_nan=False)
