@@ -1,0 +1,87 @@
+"""Blocks by name. A constructor's signature is the schema: nothing is declared twice.
+
+Our own blocks are loaded by name at the first question, and with them what installed packages offer in the entry-point
+group `attnzoo.blocks`; `load_plugin` takes a file. Imports no block and no torch by itself.
+"""
+
+from typing import TYPE_CHECKING
+
+from attnzoo import spec
+from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.registry import options as _options
+from attnzoo.registry.entries import ENTRIES, Entry, register
+from attnzoo.registry.options import Option
+from attnzoo.registry.plugins import Plugin, broken_plugins, load_all, load_plugin
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "Entry",
+    "Option",
+    "Plugin",
+    "available",
+    "broken_plugins",
+    "build",
+    "build_block",
+    "entry",
+    "load_plugin",
+    "register",
+]
+
+
+def available() -> tuple[str, ...]:
+    """The names of all registered blocks, sorted."""
+    load_all()
+    return tuple(sorted(ENTRIES))
+
+
+def entry(name: str) -> Entry:
+    """What is known of a block.
+
+    Raises:
+        AttnzooError: For a name that is not registered.
+    """
+    names = available()
+    if name not in names:
+        lost = "".join(f"; the plugin `{plugin}` is broken: {why}" for plugin, why in broken_plugins().items())
+        hint = did_you_mean(name.lower(), names) or f"blocks are {listing(names, last='and')}"
+        raise AttnzooError(f"`{name}` is no block{lost}", hint)
+    return ENTRIES[name]
+
+
+def build(
+    name: str, channels: int, *, gate_channels: int | None = None, dims: int = 2, **options: spec.Value
+) -> "nn.Module":
+    """Build a block, with fresh weights from torch's global generator.
+
+    Args:
+        name: One of `available()`.
+        channels: Width of the skip.
+        gate_channels: Width of the decoder's signal; needed by gated blocks, not heard by the others.
+        dims: Spatial dimensions of the maps, 2 or 3.
+        options: The block's own; what is not said has the paper's value.
+
+    Raises:
+        AttnzooError: For an unknown name or option, and for a value or width that the block cannot take.
+    """
+    return build_block(spec.Block(entry(name).name, tuple(options.items())), channels, gate_channels, dims)
+
+
+def build_block(block: spec.Block, channels: int, gate_channels: int | None = None, dims: int = 2) -> "nn.Module":
+    """Build what was spelt; as `build`."""
+    known = entry(block.name)
+    said = dict(block.options)
+    for option, value in said.items():
+        _options.check(block.name, option, value, known.options)
+    if dims not in known.dims:
+        raise AttnzooError(f"`{block.name}` has no form for {dims} spatial dimensions", f"it has {listing(known.dims)}")
+    widths = {"channels": channels, "gate_channels": gate_channels} if known.gated else {"channels": channels}
+    for what, width in widths.items():
+        if width is None:
+            raise AttnzooError(f"`{block.name}` hears the decoder, and {what} is not given", f"give {what}, a width")
+        if type(width) is not int or width < 1:
+            raise AttnzooError(f"`{block.name}` cannot have {what}={width}", "a width is a whole number from 1 up")
+    spatial = {"dims": dims} if len(known.dims) > 1 else {}
+    module: nn.Module = known.cls(*widths.values(), **said, **spatial)
+    return module

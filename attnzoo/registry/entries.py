@@ -1,0 +1,128 @@
+"""What is known of each block, read from its class when it registers."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Never, TypeVar, get_args
+
+from attnzoo import spec
+from attnzoo.errors import AttnzooError, listing
+from attnzoo.registry.options import Option
+
+Kind = Literal["scale", "add", "mix"]
+Signal = Literal["upsampled", "coarse"]
+Class = TypeVar("Class", bound=type)
+
+ENTRIES: dict[str, "Entry"] = {}
+_POSITIONAL = {("channels",): False, ("channels", "gate_channels"): True}
+_CONSTRUCTOR = "it begins with (self, channels, *, …), or with (self, channels, gate_channels, *, …) if it is gated"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a block.
+
+    `kind` says what it does to the skip: `scale`, `add` or `mix`. A gated block hears the decoder, and `listens` names
+    the signal: `upsampled` to the skip's level, or the `coarse` one below it. It is None for all others.
+    """
+
+    name: str
+    cls: type
+    paper: str
+    year: int
+    reference: str
+    code: str | None
+    licence: str | None
+    options: Mapping[str, Option]
+    kind: Kind
+    listens: Signal | None
+    dims: tuple[int, ...]
+
+    @property
+    def gated(self) -> bool:
+        """Whether it takes a second input, the decoder's feature."""
+        return self.listens is not None
+
+
+def register(
+    name: str, *, paper: str, year: int, reference: str, code: str | None = None, licence: str | None = None
+) -> Callable[[Class], Class]:
+    """Put a block under a name; stands as a decorator above its class.
+
+    Args:
+        name: How recipes and the command line call it: small letters, digits and `_`.
+        paper: The paper: its authors and title.
+        year: Its year.
+        reference: Where it is found: an address or an arXiv number.
+        code: Where the authors' code is found, if they published it.
+        licence: The licence of that code, if it has one.
+
+    The class is an `nn.Module` with a `kind`, a constructor `(channels, [gate_channels], *, option: type = default, …,
+    dims: Literal[2, 3] = 2)` and `forward(x, [gate])`. Where `kind` is `scale` it has `weights(x, [gate])` too, and
+    where it takes `gate_channels` a `listens`. Registering the same class again replaces it.
+
+    Raises:
+        AttnzooError: For a name that is taken or cannot be spelt, and for a class that is not as above.
+    """
+
+    def put(cls: Class) -> Class:
+        if not (spec.spellable(name) and name == name.lower()):
+            raise AttnzooError(f"`{name}` cannot name a block", "names are small letters, digits and `_`, not `none`")
+        if not isinstance(cls, type):
+            raise AttnzooError(f"`{name}` is registered above `{cls!r}`, which is no class", "put it above the class")
+        if not cls.__module__.startswith("attnzoo."):
+            importlib.import_module("attnzoo.blocks")  # ours come first, so that a clash is told to the other side
+        taken = ENTRIES.get(name)
+        if taken is not None and _home(taken.cls) != _home(cls):
+            raise AttnzooError(f"`{name}` is {_home(taken.cls)}; {_home(cls)} cannot have the name", "choose another")
+        about = {"paper": paper, "year": year, "reference": reference, "code": code, "licence": licence}
+        ENTRIES[name] = _examine(name, cls, about)
+        return cls
+
+    return put
+
+
+def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
+    """Read the schema of a class, or refuse the class."""
+
+    def refuse(why: str, hint: str) -> Never:
+        raise AttnzooError(f"`{name}` cannot be registered: {cls.__qualname__} {why}", hint)
+
+    try:
+        parameters = inspect.signature(cls, eval_str=True).parameters
+    except NameError as error:
+        refuse(f"has a type that cannot be read: {error}", "import what the constructor's annotations name")
+    if any(parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) for parameter in parameters.values()):
+        refuse("takes anything by `*` or `**` in its constructor", "name every option, so that a typo is noticed")
+    positional = tuple(key for key, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY)
+    if positional not in _POSITIONAL:
+        refuse(f"takes ({', '.join(positional)}) by position in its constructor", _CONSTRUCTOR)
+    kind: Any = getattr(cls, "kind", None)
+    listens: Any = getattr(cls, "listens", None)
+    if kind not in get_args(Kind):
+        refuse(f"has kind={kind!r}", f"`kind` says what it does to the skip: {listing(get_args(Kind))}")
+    if listens not in (get_args(Signal) if _POSITIONAL[positional] else (None,)):
+        refuse(
+            f"has listens={listens!r} and takes ({', '.join(positional)})",
+            f"a gated block takes gate_channels and listens to {listing(get_args(Signal))}; any other does neither",
+        )
+    for method in ("forward", "weights") if kind == "scale" else ("forward",):
+        if not callable(getattr(cls, method, None)):
+            refuse(f"has no {method}", "a block has `forward`, and one that scales the skip has `weights` too")
+    options = {
+        key: Option(parameter.annotation, parameter.default)
+        for key, parameter in parameters.items()
+        if key not in positional and key != "dims"
+    }
+    for key, option in options.items():
+        if flaw := option.flaw():
+            refuse(f"has the option `{key}` {flaw}", "an option is written `groups: int = 32`")
+    dims = get_args(parameters["dims"].annotation) if "dims" in parameters else (2,)
+    if not dims or not set(dims) <= {2, 3}:
+        refuse("has `dims` of another type", "write `dims: Literal[2, 3] = 2`, or leave it out for 2")
+    return Entry(name=name, cls=cls, options=options, kind=kind, listens=listens, dims=dims, **about)
+
+
+def _home(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,106 @@
+"""Where blocks come from: our own package, installed packages, and files."""
+
+import hashlib
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from attnzoo.errors import AttnzooError
+from attnzoo.registry.entries import ENTRIES, Entry
+
+GROUP = "attnzoo.blocks"
+_broken: dict[str, str] = {}
+_plugins: dict[Path, "Plugin"] = {}
+_asked: list[str] = []
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A file of blocks: its absolute path, the SHA-256 of the bytes that ran, and the names that it registered."""
+
+    path: Path
+    sha256: str
+    names: tuple[str, ...]
+
+
+def load_all() -> None:
+    """Load our blocks and, once, those of installed packages. What breaks there is kept in `broken_plugins()`."""
+    importlib.import_module("attnzoo.blocks")
+    if GROUP in _asked:
+        return
+    _asked.append(GROUP)  # first, since a plugin may ask for what is available while it loads
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        before = dict(ENTRIES)
+        try:
+            point.load()
+        except Exception as error:
+            _put_back(before)
+            _broken[f"{point.name} = {point.value}"] = _why(error)
+
+
+def broken_plugins() -> Mapping[str, str]:
+    """Installed plugins that could not be loaded (`name = value` of the entry point), and why."""
+    load_all()
+    return dict(_broken)
+
+
+def load_plugin(path: str | Path) -> Plugin:
+    """Run a file that registers blocks. An unchanged file is run once; a changed one replaces what it registered.
+
+    Raises:
+        AttnzooError: For a file that is missing, fails (with the line where), or registers nothing.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise AttnzooError(f"`{path}` is no file", "a plugin is a Python file that registers blocks")
+    source = file.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
+    known = _plugins.get(file)
+    if known is not None and known.sha256 == digest:
+        return known
+    load_all()
+    module = ModuleType(f"attnzoo_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}")
+    module.__file__ = str(file)
+    entries, former = dict(ENTRIES), sys.modules.get(module.__name__)
+    _put_back({name: entry for name, entry in entries.items() if entry.cls.__module__ != module.__name__})
+    sys.modules[module.__name__] = module  # where pickle and dataclasses look for it
+    failure: BaseException | None = None
+    try:
+        # The bytes that were hashed, and not what an import would take from a stale __pycache__.
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        failure = error
+    names = tuple(sorted(name for name, entry in ENTRIES.items() if entry.cls.__module__ == module.__name__))
+    if failure is None and names:
+        _plugins[file] = Plugin(file, digest, names)
+        return _plugins[file]
+    _put_back(entries)
+    sys.modules.pop(module.__name__)
+    if former is not None:
+        sys.modules[module.__name__] = former
+    if failure is None:
+        raise AttnzooError(f"`{path}` registers no block", "put `@attnzoo.register(…)` above a class in it")
+    hint = failure.hint if isinstance(failure, AttnzooError) else "mend it, or leave the plugin out"
+    raise AttnzooError(f"`{path}` cannot be loaded: {_why(failure)}{_line(failure, file)}", hint) from failure
+
+
+def _put_back(entries: Mapping[str, Entry]) -> None:
+    ENTRIES.clear()
+    ENTRIES.update(entries)
+
+
+def _why(error: BaseException) -> str:
+    return error.message if isinstance(error, AttnzooError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _line(error: BaseException, file: Path) -> str:
+    """Where in the file it happened; a syntax error says so itself, but under another name."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f" (line {lines[-1]})" if lines else ""

@@ -1,0 +1,213 @@
+"""What every registered block promises. The names of these tests are the promises."""
+
+import copy
+import io
+import os
+import pickle
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from attnzoo import registry
+from attnzoo.errors import AttnzooError
+
+from .cases import CASES, CHANNELS, GATE_CHANNELS, inputs, make
+
+GOLDEN = Path(__file__).with_name("golden.toml")
+REWRITE = "ATTNZOO_REWRITE_GOLDEN"  # set to 1, it writes the numbers instead of comparing them; review the diff
+OURS = tuple(name for name in registry.available() if registry.entry(name).cls.__module__.startswith("attnzoo."))
+FORMS = [(name, dims) for name in OURS for dims in registry.entry(name).dims]
+SIZES = {2: [(8, 8), (5, 7), (12, 3), (1, 1)], 3: [(4, 4, 4), (3, 5, 2), (1, 1, 1)]}
+
+each_block = pytest.mark.parametrize("name", OURS)
+each_form = pytest.mark.parametrize(("name", "dims"), FORMS)
+
+
+def test_every_block_has_a_case() -> None:
+    assert sorted(CASES) == sorted(OURS)
+
+
+@each_block
+def test_name_is_the_file(name: str) -> None:
+    assert registry.entry(name).cls.__module__ == f"attnzoo.blocks.{name}"
+
+
+@pytest.mark.parametrize(("name", "dims", "size"), [(*form, size) for form in FORMS for size in SIZES[form[1]]])
+def test_output_looks_like_the_skip(name: str, dims: int, size: tuple[int, ...]) -> None:
+    for batch in (1, 2):
+        skip, *gate = inputs(name, size, batch)
+        output = make(name, dims=dims)(skip, *gate)
+        assert (output.shape, output.dtype) == (skip.shape, skip.dtype)
+        assert output.isfinite().all()
+
+
+@pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).gated])
+def test_any_size_and_width_of_gate_will_do(name: str, dims: int) -> None:
+    block = make(name, dims=dims)
+    skip = inputs(name, SIZES[dims][1])[0]
+    for edge in (1, 2, 9):
+        assert block(skip, torch.ones(2, GATE_CHANNELS, *[edge] * dims)).shape == skip.shape
+
+
+@each_form
+def test_gradient_reaches_every_parameter(name: str, dims: int) -> None:
+    block = make(name, dims=dims).double()
+    tensors = [tensor.double().requires_grad_() for tensor in inputs(name, SIZES[dims][1])]
+    output = block(*tensors)
+    (output * torch.linspace(-1, 1, output.numel(), dtype=torch.float64).reshape(output.shape)).sum().backward()
+    reached = {key for key, weight in block.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert reached == {key for key, _ in block.named_parameters()} - CASES[name].without_gradient
+    assert all(tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.any() for tensor in tensors)
+
+
+@each_form
+def test_trains(name: str, dims: int) -> None:
+    block = make(name, dims=dims).train()
+    output = block(*inputs(name, SIZES[dims][1]))
+    output.square().mean().backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in block.parameters())
+
+
+@each_form
+def test_leaves_its_input_alone(name: str, dims: int) -> None:
+    tensors = inputs(name, SIZES[dims][1])
+    before = [tensor.clone() for tensor in tensors]
+    make(name, dims=dims).train()(*tensors)
+    assert all(map(torch.equal, tensors, before))
+
+
+@each_form
+def test_samples_do_not_talk_to_each_other(name: str, dims: int) -> None:
+    block, tensors = make(name, dims=dims), inputs(name, SIZES[dims][1])
+    others = [torch.cat([tensor[:1], tensor[1:].flip(2) + 1]) for tensor in tensors]
+    torch.testing.assert_close(block(*tensors)[0], block(*others)[0], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(block(*tensors)[:1], block(*(tensor[:1] for tensor in tensors)), rtol=1e-5, atol=1e-6)
+
+
+@each_form
+def test_survives_a_copy_and_a_checkpoint(name: str, dims: int) -> None:
+    block, tensors = make(name, dims=dims), inputs(name, SIZES[dims][1])
+    file = io.BytesIO()
+    torch.save(block.state_dict(), file)
+    file.seek(0)
+    fresh = registry.build(name, CHANNELS, gate_channels=GATE_CHANNELS, dims=dims).eval()
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    for twin in (copy.deepcopy(block), pickle.loads(pickle.dumps(block)), fresh):
+        assert torch.equal(twin(*tensors), block(*tensors))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@each_form
+def test_works_under_autocast_and_channels_last(name: str, dims: int, dtype: torch.dtype) -> None:
+    block, tensors = make(name, dims=dims), inputs(name, SIZES[dims][1])
+    plain = block(*tensors)
+    with torch.autocast("cpu", dtype):
+        mixed = block(*tensors)
+    torch.testing.assert_close(mixed.float(), plain, rtol=0.05, atol=0.05)
+    last = torch.channels_last if dims == 2 else torch.channels_last_3d
+    output = copy.deepcopy(block).to(memory_format=last)(*(tensor.to(memory_format=last) for tensor in tensors))
+    torch.testing.assert_close(output, plain)
+
+
+@each_form
+def test_every_option_changes_something(name: str, dims: int) -> None:
+    assert set(CASES[name].others) == set(registry.entry(name).options)
+    tensors = inputs(name, SIZES[dims][1])
+    plain = make(name, dims=dims)(*tensors)
+    for option, value in CASES[name].others.items():
+        assert not torch.allclose(make(name, dims=dims, **{option: value})(*tensors), plain), option
+
+
+@each_block
+def test_impossible_options_fail_in_the_constructor(name: str) -> None:
+    assert CASES[name].impossible or not registry.entry(name).options
+    for channels, options in CASES[name].impossible:
+        with pytest.raises(AttnzooError) as caught:
+            registry.build(name, channels, gate_channels=GATE_CHANNELS, **options)
+        # insertion adds the site to the sentence, so it begins with the block's name and ends without a full stop
+        assert caught.value.message.startswith(f"`{name}` cannot ")
+        assert not caught.value.message.endswith(".")
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).kind == "scale"])
+def test_a_block_that_scales_multiplies_by_its_weights(name: str, dims: int) -> None:
+    block, tensors = make(name, dims=dims), inputs(name, SIZES[dims][1])
+    assert torch.equal(block(*tensors), tensors[0] * block.weights(*tensors))
+
+
+@each_form
+def test_half_precision_and_float64_are_kept(name: str, dims: int) -> None:
+    for dtype in (torch.bfloat16, torch.float64):
+        output = make(name, dims=dims).to(dtype)(*(tensor.to(dtype) for tensor in inputs(name, SIZES[dims][1])))
+        assert output.dtype is dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "dims"), [pytest.param(*form, marks=pytest.mark.slow if form[1] == 3 else ()) for form in FORMS]
+)
+def test_exports_for_other_sizes(name: str, dims: int) -> None:
+    block, tensors = make(name, dims=dims), inputs(name, (8, 6, 4)[:dims])
+    edges = dict.fromkeys(range(2, 2 + dims), torch.export.Dim.AUTO)
+    program = torch.export.export(block, tensors, dynamic_shapes=tuple(edges for _ in tensors))
+    for size in ((12, 8, 6), (11, 7, 5)):
+        unseen = inputs(name, size[:dims])
+        torch.testing.assert_close(program.module()(*unseen), block(*unseen))
+
+
+@each_block
+def test_docstring_is_complete(name: str) -> None:
+    entry = registry.entry(name)
+    lines = [line.strip() for line in (entry.cls.__doc__ or "").splitlines()]
+    order = [lines.index(f"{section}:") for section in ("Args", "Shape", "Reference", "Deviations")]
+    assert order == sorted(order)
+    assert lines[0].endswith(".")
+    assert order[0] > 3, "the mechanism and its cost come before Args"
+    arguments = lines[order[0] : order[1]]
+    for argument in ("channels", *(["gate_channels"] if entry.gated else []), *entry.options, "dims"):
+        assert any(line.startswith(f"{argument}: ") for line in arguments), argument
+    reference = " ".join(lines[order[2] : order[3]])
+    assert entry.reference in reference
+    assert entry.code is None or entry.code in reference
+    assert any(lines[order[3] + 1 :])
+
+
+@each_form
+def test_has_the_golden_numbers(name: str, dims: int) -> None:
+    measured = golden_numbers(make(name, dims=dims).double(), name, (6, 5, 4)[:dims])
+    known = tomllib.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    key = f"{name}-{dims}d"
+    if os.environ.get(REWRITE) == "1":
+        known = {word: numbers for word, numbers in known.items() if word.rpartition("-")[0] in OURS} | {key: measured}
+        GOLDEN.write_text("\n".join(table(word, numbers) for word, numbers in sorted(known.items())))
+    assert key in known, f"run it once with {REWRITE}=1"
+    assert measured["parameters"] == known[key]["parameters"]
+    for word in ("output", "gradient"):
+        assert measured[word] == pytest.approx(known[key][word], rel=1e-5, abs=1e-8)
+
+
+def test_golden_numbers_are_of_registered_blocks() -> None:
+    assert sorted(tomllib.loads(GOLDEN.read_text())) == sorted(f"{name}-{dims}d" for name, dims in FORMS)
+
+
+def golden_numbers(block: nn.Module, name: str, size: tuple[int, ...]) -> dict[str, int | list[float]]:
+    """The number of parameters, and seven values, evenly spread, of the output and of the skip's gradient."""
+    skip, *gate = (tensor.double() for tensor in inputs(name, size))
+    output = block(skip.requires_grad_(), *gate)
+    output.square().sum().backward()
+    assert skip.grad is not None
+    picked = torch.linspace(1, output.numel() - 1, 7).long()
+    return {
+        "parameters": sum(weight.numel() for weight in block.parameters()),
+        "output": output.detach().flatten()[picked].tolist(),
+        "gradient": skip.grad.flatten()[picked].tolist(),
+    }
+
+
+def table(key: str, numbers: dict[str, int | list[float]]) -> str:
+    rows = [f"parameters = {numbers['parameters']}"]
+    rows += [f"{word} = [{', '.join(f'{value:.12g}' for value in numbers[word])}]" for word in ("output", "gradient")]
+    return "\n".join([f"[{key}]", *rows, ""])
