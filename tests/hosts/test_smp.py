@@ -1,0 +1,273 @@
+"""segmentation-models-pytorch's Unet: any encoder, keys and weights untouched. Nothing is downloaded."""
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+
+import attnzoo
+from attnzoo import insert, insertions, register
+from attnzoo.errors import AttnzooError
+from attnzoo.registry import entries
+
+TINY = "tu-test_resnet"  # timm's, made for tests
+EVERYWHERE = "ema:groups=auto+gate@skip/se@bottleneck"
+
+
+class Mine(smp.Unet):  # type: ignore[misc, name-defined]
+    """A user's own subclass."""
+
+
+def unet(encoder: str = TINY, *, cls: type = smp.Unet, **options: Any) -> smp.Unet:
+    narrow = {"encoder_weights": None, "decoder_channels": (48, 32, 24, 16, 16), "classes": 2}
+    return cls(encoder, **narrow | options)
+
+
+def refusal(call: Callable[[], Any]) -> tuple[str, str | None]:
+    with pytest.raises(AttnzooError) as caught:
+        call()
+    return caught.value.message, caught.value.hint
+
+
+@pytest.fixture
+def one() -> Iterator[None]:
+    """A gated block that weighs the skip with exactly 1, and listens to the coarse signal."""
+    before = dict(entries.ENTRIES)
+
+    @register("one", paper="none", year=2026, reference="this test")
+    class One(nn.Module):
+        kind: ClassVar[str] = "scale"
+        listens: ClassVar[str] = "coarse"
+
+        def __init__(self, channels: int, gate_channels: int) -> None:
+            super().__init__()
+            self.skip_width = nn.Parameter(torch.zeros(channels, 1, 1))
+            self.gate_width = nn.Parameter(torch.zeros(gate_channels, 1, 1))
+
+        def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+            return x * self.weights(x, gate)
+
+        def weights(self, x: Tensor, gate: Tensor) -> Tensor:
+            return 1 + (x * self.skip_width).sum() + (gate * self.gate_width).sum()
+
+    yield
+    entries.ENTRIES.clear()
+    entries.ENTRIES.update(before)
+
+
+# the sites
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options", "skips", "bottleneck"),
+    [
+        ("resnet18", {}, [(64, 24, 2), (64, 32, 4), (128, 48, 8), (256, 512, 16)], (512, 32)),
+        ("resnet18", {"encoder_depth": 3, "decoder_channels": (16, 8, 4)}, [(64, 16, 2), (64, 128, 4)], (128, 8)),
+        ("mobilenet_v2", {}, [(16, 24, 2), (24, 32, 4), (32, 48, 8), (96, 1280, 16)], (1280, 32)),
+        ("efficientnet-b0", {}, [(32, 24, 2), (24, 32, 4), (40, 48, 8), (112, 320, 16)], (320, 32)),
+        ("vgg11_bn", {}, [(128, 24, 2), (256, 32, 4), (512, 48, 8), (512, 512, 16)], (512, 32)),
+        ("mit_b0", {}, [(32, 32, 4), (64, 48, 8), (160, 256, 16)], (256, 32)),
+        ("tu-convnext_atto", {}, [(40, 32, 4), (80, 48, 8), (160, 320, 16)], (320, 32)),
+    ],
+)
+def test_any_encoder_has_sites_and_works_furnished(
+    encoder: str, options: dict[str, Any], skips: list[tuple[int, int, int]], bottleneck: tuple[int, int]
+) -> None:
+    model = unet(encoder, **options).eval()
+    sites = attnzoo.sites(model)
+    assert [(site.channels, site.gates["upsampled"], site.stride) for site in sites[:-1]] == skips
+    assert (sites[-1].channels, sites[-1].stride) == bottleneck
+    assert [site.name for site in sites] == [*(f"skip{level}" for level in range(1, len(skips) + 1)), "bottleneck"]
+    insert(model, EVERYWHERE)
+    assert attnzoo.sites(model) == sites
+    assert len(insertions(model)) == 2 * len(skips) + 1
+    assert model(torch.randn(1, 3, 64, 32)).shape == (1, 2, 64, 32)
+
+
+class Probe(nn.Module):
+    """Notes what passes."""
+
+    def __init__(self, listens: str | None, seen: list[tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self.listens, self.seen = listens, seen
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.seen.append(inputs)
+        return inputs[0]
+
+
+@pytest.mark.parametrize("encoder", [TINY, "vgg11_bn"])
+def test_what_passes_a_slot_has_the_shape_that_its_site_tells(encoder: str) -> None:
+    model = insert(unet(encoder), "se@skip.bottleneck").eval()
+    for site in attnzoo.sites(model):
+        seen: list[tuple[Tensor, ...]] = []
+        model.get_submodule(site.path).fill([("probe", Probe(signal, seen)) for signal in (site.gates or [None])])
+        model(torch.randn(1, 3, 64, 64))
+        assert {tuple(inputs[0].shape) for inputs in seen} == {(1, site.channels, 64 // site.stride, 64 // site.stride)}
+        for (signal, width), inputs in zip(site.gates.items(), seen, strict=False):
+            size = 64 // site.stride // (2 if signal == "coarse" else 1)
+            assert inputs[1].shape == (1, width, size, size)
+
+
+def test_widths_that_do_not_divide_are_refused_with_the_way_out() -> None:
+    message, hint = refusal(lambda: insert(unet("efficientnet-b0"), "ema"))
+    assert message == "`ema` cannot split 24 channels into groups=32 (skip level 2 of Unet)"
+    assert hint is not None
+    assert hint.startswith("24 divides into 1, 2, 3, 4, 6, 8, 12 or 24 groups")
+    assert "groups=auto" in hint
+
+
+def test_groups_taken_by_auto_are_recorded() -> None:
+    model = insert(unet("efficientnet-b0"), "ema:groups=auto")
+    assert [record["options"]["groups"] for record in insertions(model)] == [32, 24, 20, 28]
+
+
+# what stays as it was
+
+
+@pytest.mark.parametrize("encoder", [TINY, "vgg11_bn"])
+def test_keys_and_weights_of_the_host_stay(encoder: str) -> None:
+    model = unet(encoder)
+    before = copy.deepcopy(model.state_dict())
+    insert(model, EVERYWHERE)
+    after = model.state_dict()
+    assert before.keys() < after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert isinstance(model, smp.Unet)
+
+
+@pytest.mark.parametrize("options", [{}, {"decoder_attention_type": "scse"}, {"decoder_interpolation": "bilinear"}])
+@pytest.mark.parametrize("encoder", [TINY, "mit_b0"])
+def test_a_factor_of_one_changes_no_output(one: None, encoder: str, options: dict[str, Any]) -> None:
+    model = unet(encoder, **options).eval()
+    x = torch.randn(1, 3, 64, 64)
+    before = model(x)
+    assert torch.equal(insert(model, "one")(x), before)
+    insert(model, "se@bottleneck")
+    assert not torch.equal(model(x), before)
+
+
+def test_pixels_need_not_divide() -> None:
+    model = insert(unet(), "gate").eval()
+    assert model(torch.randn(1, 3, 45, 70)).shape == unet().eval()(torch.randn(1, 3, 45, 70)).shape
+
+
+def test_none_leaves_the_class_alone() -> None:
+    model = unet()
+    assert type(insert(model, "none")) is smp.Unet
+    refusal(lambda: insert(model, "ema:groups=48"))
+    assert type(model) is smp.Unet
+    assert set(map(type, model.decoder.blocks)) == {type(unet().decoder.blocks[0])}
+
+
+# copies, files, other models
+
+
+@pytest.mark.parametrize("cls", [smp.Unet, Mine])
+def test_copies_and_pickles_are_furnished_too(cls: type, tmp_path: Path) -> None:
+    model = insert(unet(cls=cls), EVERYWHERE).eval()
+    x = torch.randn(1, 3, 32, 32)
+    torch.save(model, tmp_path / "model.pt")
+    for twin in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        torch.load(tmp_path / "model.pt", weights_only=False),
+    ):
+        assert type(twin) is type(model)
+        assert isinstance(twin, cls)
+        assert insertions(twin) == insertions(model)
+        assert torch.equal(twin(x), model(x))
+        assert twin.config == model.config
+        refusal(lambda twin=twin: twin.save_pretrained("nowhere"))
+
+
+def test_a_copy_is_a_copy() -> None:
+    model = insert(unet(), "se")
+    twin = copy.deepcopy(model)
+    for parameter in twin.parameters():
+        parameter.data.zero_()
+    assert all(parameter.any() for parameter in model.decoder.blocks[0].slot.parameters())
+
+
+def test_weights_travel_between_models_furnished_alike() -> None:
+    model, other = insert(unet(), EVERYWHERE).eval(), insert(unet(), EVERYWHERE).eval()
+    x = torch.randn(1, 3, 32, 32)
+    assert not torch.equal(model(x), other(x))
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(model(x), other(x))
+
+
+@pytest.mark.parametrize("cls", [smp.Unet, Mine])
+def test_saving_that_would_lose_the_attention_is_refused(cls: type, tmp_path: Path) -> None:
+    model = insert(unet(cls=cls), "se")
+    expected = (
+        f"`save_pretrained` of smp would lose the attention of this `{cls.__name__}`",
+        "save its state_dict(); to load it, build the host anew, furnish it by attnzoo.insert, and load_state_dict",
+    )
+    assert refusal(lambda: model.save_pretrained(tmp_path / "out")) == expected
+    assert refusal(lambda: model.push_to_hub("someone/something")) == expected
+    assert not (tmp_path / "out").exists()
+    unet(cls=cls).save_pretrained(tmp_path / "out")  # others of the class still can
+
+
+# what is refused
+
+
+def test_a_second_insertion_at_a_site_is_refused() -> None:
+    model = insert(unet(), "se@bottleneck")
+    assert refusal(lambda: insert(model, "cbam@skip1.bottleneck")) == (
+        "`bottleneck` of `Unet` holds `se` already",
+        "build the host anew, and furnish it once: `+` chains blocks at a site",
+    )
+    assert [record["site"] for record in insertions(insert(model, "se@skip1"))] == ["skip1", "bottleneck"]
+
+
+def test_a_gate_has_nothing_to_hear_at_the_bottleneck() -> None:
+    assert refusal(lambda: insert(unet(), "gate@bottleneck"))[0] == (
+        "`gate` listens to the decoder, and the bottleneck of Unet has none"
+    )
+
+
+def test_decoders_that_others_have_changed_are_refused() -> None:
+    class Stranger(type(unet().decoder.blocks[0])):  # type: ignore[misc]
+        pass
+
+    model = unet()
+    model.decoder.blocks[1].__class__ = Stranger
+    assert refusal(lambda: insert(model, "se")) == (
+        "`Stranger` in the decoder of this `Unet` is not smp's",
+        "furnish a model whose decoder is as smp builds it",
+    )
+    model.decoder = nn.Identity()
+    assert refusal(lambda: insert(model, "se"))[0] == "`Identity` in the decoder of this `Unet` is not smp's"
+
+
+# learning and compiling
+
+
+def test_learns() -> None:
+    model = insert(unet(), EVERYWHERE).train()
+    model.freeze_encoder()
+    x, target = torch.randn(2, 3, 64, 64), torch.randint(2, (2, 64, 64))
+    nn.functional.cross_entropy(model(x), target).backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert trained == {name for name, _ in model.named_parameters() if not name.startswith("encoder.")}
+
+
+def test_compiles_without_a_graph_break() -> None:
+    model = insert(unet(encoder_depth=3, decoder_channels=(32, 16, 16)), EVERYWHERE).eval()
+    x = torch.randn(1, 3, 32, 32)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), model(x))
+
+
+def test_exports() -> None:
+    model = insert(unet(encoder_depth=3, decoder_channels=(32, 16, 16)), EVERYWHERE).eval()
+    x = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))

@@ -1,0 +1,65 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnzoo.skip import Slot
+
+
+class Scale(nn.Module):
+    """Multiplies by its one parameter."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class Add(nn.Module):
+    """Adds the mean of the signal that it listens to."""
+
+    def __init__(self, listens: str) -> None:
+        super().__init__()
+        self.listens = listens
+
+    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+        return x + gate.mean()
+
+
+def test_an_empty_slot_passes_the_very_skip_and_weighs_nothing() -> None:
+    slot = Slot()
+    x = torch.randn(1, 2, 3, 3)
+    assert slot(x) is x
+    assert slot(x, upsampled=x + 1, coarse=x + 2) is x
+    assert dict(slot.state_dict()) == {}
+    assert list(slot.parameters()) == []
+
+
+def test_blocks_apply_from_left_to_right() -> None:
+    slot, x, one = Slot(), torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    slot.fill([("scale", Scale(3.0)), ("add", Add("upsampled"))])
+    assert slot(x, upsampled=one).unique().tolist() == [4.0]
+    slot.fill([("add", Add("upsampled")), ("scale", Scale(3.0))])
+    assert slot(x, upsampled=one).unique().tolist() == [6.0]
+
+
+@pytest.mark.parametrize(("listens", "total"), [("upsampled", 11.0), ("coarse", 101.0)])
+def test_a_gated_block_hears_what_it_listens_to(listens: str, total: float) -> None:
+    slot, one = Slot(), torch.ones(1, 1, 4, 4)
+    slot.fill([("add", Add(listens))])
+    assert slot(one, upsampled=10 * one, coarse=100 * one[..., :2, :2]).unique().tolist() == [total]
+
+
+def test_a_slot_says_what_it_holds_and_survives_a_copy() -> None:
+    slot = Slot()
+    slot.fill([("scale:factor=2.0", Scale(2.0)), ("add", Add("coarse"))])
+    assert slot.spellings == ("scale:factor=2.0", "add")
+    assert repr(slot).startswith("Slot(\n  scale:factor=2.0+add\n")
+    assert list(slot.state_dict()) == ["blocks.0.factor"]
+    twin = copy.deepcopy(slot)
+    twin.blocks[0].factor.data.fill_(7.0)
+    assert twin.spellings == slot.spellings
+    assert slot.blocks[0].factor.item() == 2.0
