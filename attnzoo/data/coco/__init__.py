@@ -1,0 +1,1 @@
+"""COCO segmentation: read, checked, rasterised. The only room that knows pycocotools."""
