@@ -1,0 +1,186 @@
+"""A run's folder: which run it belongs to, and that one process at a time works in it."""
+
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnzoo.data import Dataset
+from attnzoo.errors import AttnzooError
+from attnzoo.recipe import Recipe
+from attnzoo.registry import Plugin, load_plugin
+from attnzoo.results import FILE as RESULT
+from attnzoo.results import read_json, write_json, write_text
+
+RUN = "run.json"
+RECIPE = "recipe.toml"
+LOCK = ".lock"
+SCHEMA = 1
+
+_held: set[Path] = set()
+
+
+def loaded(plugins: Sequence[Plugin | Path | str]) -> tuple[Plugin, ...]:
+    """Plugins, their blocks registered."""
+    return tuple(plugin if isinstance(plugin, Plugin) else load_plugin(plugin) for plugin in plugins)
+
+
+def identity(recipe: Recipe, data: Dataset, plugins: Sequence[Plugin] = (), *, devices: int = 1) -> dict[str, Any]:
+    """What decides a run's numbers, ready for JSON: two runs with an equal identity are the same run.
+
+    `threads` are torch's CPU threads now; `processes` belong to it because batch norm sees its own process's batch.
+    """
+    return {
+        "recipe": recipe.decides(),
+        "data": data.digest,
+        "plugins": [{"name": plugin.path.name, "sha256": plugin.sha256} for plugin in plugins],
+        "precision": recipe.training.precision,
+        "threads": torch.get_num_threads(),
+        "processes": devices,
+    }
+
+
+def is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the result of the run of this identity. Writes nothing.
+
+    Raises:
+        AttnzooError: It belongs to another run, finished or not, or to something else.
+    """
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise AttnzooError(f"`{folder}` is a file, so no run can be written there", "give the path of a folder")
+    if not (folder / RUN).exists():
+        # hidden files are those of a run that was killed before it wrote anything
+        if strangers := sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")):
+            raise AttnzooError(
+                f"`{folder}` holds files but no run: `{'`, `'.join(strangers[:3])}`{', …' if strangers[3:] else ''}",
+                "give another folder; a run's own folder is new or empty",
+            )
+        return False
+    there = _read(folder)["identity"]
+    if there != wanted:
+        hint = "give another folder, or delete this one"
+        if {**there, "threads": 0} == {**wanted, "threads": 0}:
+            hint = f"set OMP_NUM_THREADS={there['threads']} to go on there, or {hint}"
+        raise AttnzooError(f"`{folder}` holds another run: {_differences(there, wanted)}", hint)
+    return (folder / RESULT).exists()
+
+
+def begin(folder: Path, wanted: Mapping[str, Any], recipe: Recipe, data: Dataset, plugins: Sequence[Plugin]) -> None:
+    """Write down which run the folder is for, and sweep up what a killed one left half-written."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink()
+    paths = [str(plugin.path) for plugin in plugins]
+    # first of all files: what lies in a folder without it is somebody else's
+    write_json(folder / RUN, {"schema": SCHEMA, "identity": wanted, "classes": list(data.classes), "plugins": paths})
+    write_text(folder / RECIPE, recipe.to_toml())
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder. The system drops the lock when the process ends, however it ends.
+
+    Raises:
+        AttnzooError: Somebody else is in there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    # the system's record locks are between processes: they do not see two threads of one
+    if place in _held:
+        raise _in_use(folder, f"process {os.getpid()}")
+    # the file stays behind: two processes could lock two versions of one that comes and goes
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        if not _take(file.fileno()):
+            file.seek(0)
+            raise _in_use(folder, file.read().strip() or "another process")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        _held.add(place)
+        try:
+            yield
+        finally:
+            _held.discard(place)
+
+
+def read_run(folder: Path) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe and the classes of a run, once the blocks of its plugins are registered.
+
+    Raises:
+        AttnzooError: No run, a plugin that is gone or has changed, or a recipe that is not the run's any more.
+    """
+    from attnzoo.recipe import from_toml
+
+    run = _read(folder)
+    for path, known in zip(run["plugins"], run["identity"]["plugins"], strict=True):
+        if not Path(path).is_file():
+            raise AttnzooError(f"`{folder}` needs the plugin `{path}`, which is not there", "put the file back")
+        if load_plugin(path).sha256 != known["sha256"]:
+            raise AttnzooError(
+                f"the plugin `{path}` has changed since `{folder}` was run",
+                "put the old file back, or run it again into another folder",
+            )
+    try:
+        recipe = from_toml((folder / RECIPE).read_text(encoding="utf-8"), name=folder.name, source=str(folder / RECIPE))
+    except FileNotFoundError as error:
+        raise AttnzooError(f"`{folder / RECIPE}` is missing", "delete the run's folder, and run it again") from error
+    if recipe.decides() != run["identity"]["recipe"]:
+        raise AttnzooError(f"`{folder / RECIPE}` was changed after the run", "run it into another folder")
+    return recipe, tuple(run["classes"])
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    run = read_json(folder / RUN, f"`{folder}` holds no run", "give the folder that `attnzoo train` wrote")
+    if run.get("schema") != SCHEMA or not {"identity", "classes", "plugins"} <= run.keys():
+        raise AttnzooError(f"`{folder / RUN}` is not of schema {SCHEMA}", "run it again with this attnzoo")
+    return run
+
+
+def _take(descriptor: int) -> bool:
+    """Lock an open file if nobody else has."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        # lockf and not flock: a killed run's workers, who inherit the file, would hold an flock for seconds
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _in_use(folder: Path, who: str) -> AttnzooError:
+    return AttnzooError(f"`{folder}` is in use by {who}", "wait until it has ended, or give another folder")
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Every field that differs: "`training.epochs`: 50 there, 2 here"."""
+    old, new = _flat(there), _flat(here)
+    return "; ".join(
+        f"`{field}`: {_short(old.get(field))} there, {_short(new.get(field))} here"
+        for field in dict.fromkeys([*old, *new])
+        # the recipe says it as `training.precision`
+        if old.get(field) != new.get(field) and field != "precision"
+    )
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        path = prefix + key
+        flat |= _flat(value, "" if path == "recipe" else f"{path}.") if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    """A value as JSON, digests cut to what tells them apart."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", json.dumps(value)) if value is not None else "none"
