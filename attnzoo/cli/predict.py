@@ -1,0 +1,32 @@
+"""`attnzoo predict`: a trained run looks at image files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnzoo.cli import _options as options
+from attnzoo.cli._data import say
+from attnzoo.errors import AttnzooError
+from attnzoo.results import Result
+
+
+def predict(
+    run: options.RunFolder,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES…", help="Image files.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write; the default is `predictions` in the run's folder."),
+    ] = None,
+    device: options.Device = "auto",
+) -> None:
+    """Write an index mask and an overlay with a legend for each image, and print their paths."""
+    Result.read(options.existing(run, "run"))
+    for image in images:
+        if options.existing(image, "image").is_dir():
+            raise AttnzooError(f"`{image}` is a folder, not an image", f"name the files: `{image}/*.png`")
+
+    from attnzoo.workflows import predict as workflow
+
+    for prediction in workflow.predict(run, images, out, device=device, say=say):
+        typer.echo(f"{prediction.mask}\n{prediction.overlay}")

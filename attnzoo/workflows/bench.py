@@ -1,0 +1,162 @@
+"""What models and blocks cost, side by side: recipes, the arms of an ablation, or blocks on their own."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from torch import nn
+
+from attnzoo import registry, spec
+from attnzoo.errors import AttnzooError
+from attnzoo.measure import Subject, compare, parameters
+from attnzoo.models import build_model
+from attnzoo.recipe import Recipe
+
+CLASSES = 12  # outputs of a network that nobody claims anything of: the paper's number
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to measure: how it is called and built, the shapes (C, H, W) that go in, and its claimed parameters."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    shapes: tuple[tuple[int, ...], ...]
+    claim: int | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A row for each target, as `attnzoo.measure.compare` gives it, with `claim` added; JSON-ready."""
+
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def recipe_targets(loaded: Sequence[Recipe], image_size: Size | None = None) -> tuple[Target, ...]:
+    """The networks of recipes, with the outputs that are claimed."""
+    names = [recipe.name for recipe in loaded]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise AttnzooError(f"two recipes are called `{twice[0]}`", "give one of them another `name`")
+    return tuple(
+        _network(recipe.name, _sized(recipe, image_size), recipe.claims.parameters if recipe.claims else None)
+        for recipe in loaded
+    )
+
+
+def arm_targets(recipe: Recipe, arms: Sequence[spec.Attention], image_size: Size | None = None) -> tuple[Target, ...]:
+    """A recipe's host with each attention, the unfurnished one first."""
+    none = spec.Attention()
+    every = (none, *(arm for arm in arms if arm != none))
+    sized = _sized(recipe, image_size)
+    return tuple(_network(str(arm), sized.override({"model.attention": str(arm)})) for arm in every)
+
+
+def block_targets(blocks: Sequence[spec.Block], channels: int, image_size: Size) -> tuple[Target, ...]:
+    """Blocks on a map of that width and size; a gated one with the signal that it listens to, as `UNet` has it."""
+    return tuple(_block(block, channels, image_size) for block in blocks)
+
+
+def bench(
+    targets: Sequence[Target],
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    iterations: int | None = None,
+    seconds: float = 20.0,
+    training: bool = True,
+    related: bool = True,
+    progress: bool = False,
+) -> Report:
+    """Build the targets, check what is claimed of them, and measure them in turns.
+
+    Args:
+        targets: The first is what the others are related to.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        batch: Images at once for throughput and training; 8 on a GPU, 2 on the CPU.
+        iterations: Timed calls for each; without it 100, or as many as `seconds` allow, but at least ten.
+        seconds: Time for each target's latency.
+        training: Whether to measure steps of training as well.
+        related: Whether a ratio to the first says anything; blocks on their own have no reference.
+        progress: Tell on stderr what is being done.
+
+    Raises:
+        AttnzooError: A target's parameters are not as claimed; a network cannot be built or run.
+    """
+    if not targets:
+        raise AttnzooError("there is nothing to measure", "name a recipe, `--attention ema,gate` or `--blocks all`")
+    subjects: dict[str, Subject] = {}
+    for target in targets:
+        module = target.build()
+        if target.claim is not None and parameters(module) != target.claim:
+            raise AttnzooError(
+                f"`{target.name}` claims {target.claim:,} parameters, and its build has {parameters(module):,}",
+                "the count follows from `model` and from the classes in `claims`: one of them is wrong",
+            )
+        subjects[target.name] = Subject(module, target.shapes)
+    with _telling(progress) as say:
+        rows = compare(
+            subjects,
+            device=device,
+            batch=batch,
+            iterations=iterations,
+            seconds=seconds,
+            training=training,
+            say=say,
+        )
+    return Report(
+        tuple(
+            {**row, "claim": target.claim, "relative": row["relative"] if related else None}
+            for row, target in zip(rows, targets, strict=True)
+        )
+    )
+
+
+def measure_arms(
+    arms: Mapping[str, Recipe], classes: int, *, device: str = "auto", seconds: float = 5.0, progress: bool = False
+) -> dict[str, Any]:
+    """The costs of an ablation's arms, for its `cost.json`: `{"reference": first arm, "arms": {arm: row}}`.
+
+    Args:
+        arms: The recipe of each; the first is what the others are related to.
+        classes: Outputs of the networks.
+        device: As in `bench`; what has no clock here (`mps`) is measured on the CPU instead.
+        seconds: Time for each arm's latency.
+        progress: Tell on stderr what is being done.
+    """
+    targets = [_network(name, recipe, classes=classes) for name, recipe in arms.items()]
+    report = bench(targets, device="cpu" if device == "mps" else device, seconds=seconds, progress=progress)
+    return {"reference": targets[0].name, "arms": {row["name"]: dict(row) for row in report.rows}}
+
+
+def _network(name: str, recipe: Recipe, claim: int | None = None, classes: int | None = None) -> Target:
+    outputs = classes or (recipe.claims.classes if recipe.claims is not None else CLASSES)
+    shape = (recipe.model.in_channels, *recipe.data.image_size)
+    return Target(name, lambda: build_model(recipe, outputs), (shape,), claim)
+
+
+def _block(block: spec.Block, channels: int, image_size: Size) -> Target:
+    entry = registry.entry(block.name)
+    skip = (channels, *image_size)
+    if not entry.gated:
+        return Target(str(block), lambda: registry.build_block(block, channels), (skip,))
+    # one level below the skip there are twice the channels on half the size
+    coarse = (2 * channels, *(max(1, side // 2) for side in image_size))
+    gate = coarse if entry.listens == "coarse" else skip
+    return Target(str(block), lambda: registry.build_block(block, channels, gate[0]), (skip, gate))
+
+
+def _sized(recipe: Recipe, image_size: Size | None) -> Recipe:
+    return recipe if image_size is None else recipe.override({"data.image_size": image_size})
+
+
+@contextmanager
+def _telling(progress: bool) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being done, and leaves nothing behind."""
+    if not progress:
+        yield lambda line: None
+        return
+    with Console(stderr=True).status("building") as status:
+        yield status.update

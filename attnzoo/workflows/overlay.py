@@ -1,0 +1,62 @@
+"""A picture with its classes laid over it, and a legend that names them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from attnzoo import palette
+
+OPACITY = 0.45
+LONGEST = 384  # small pictures are enlarged by a whole number, so that one can see something
+_FONT, _SWATCH, _MARGIN = 14, 14, 10
+_INK, _PAPER = (20, 20, 20), (255, 255, 255)
+
+
+def overlay(
+    pixels: np.ndarray, mask: np.ndarray, classes: Sequence[str], window: tuple[float, float] | None = None
+) -> Image.Image:
+    """Draw class colours over an image, and a legend on its right with each class's share of the pixels.
+
+    Args:
+        pixels: uint8 or uint16, (H, W) or (H, W, 3).
+        mask: Class indices (H, W); 0, the background, stays as it is.
+        classes: Names by index.
+        window: The interval of intensities that is shown from black to white; by default the whole range of the type.
+    """
+    picture = _visible(pixels, window).astype(np.float64)
+    colours = np.array([palette.colour(index) for index in range(256)], np.float64)[mask]
+    blended = np.where((mask > 0)[..., None], (1 - OPACITY) * picture + OPACITY * colours, picture)
+    image = Image.fromarray(blended.round().astype(np.uint8))
+    factor = max(1, -(-LONGEST // max(image.size)))
+    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    return _beside(image, _legend(mask, classes))
+
+
+def _visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+    """8-bit RGB (H, W, 3)."""
+    low, high = window or (0, np.iinfo(pixels.dtype).max)
+    scaled = ((pixels.astype(np.float64) - low) / (high - low)).clip(0, 1) * 255
+    return (np.stack([scaled] * 3, axis=-1) if pixels.ndim == 2 else scaled).round().astype(np.uint8)
+
+
+def _legend(mask: np.ndarray, classes: Sequence[str]) -> Image.Image:
+    shares = np.bincount(mask.reshape(-1), minlength=256) / mask.size
+    lines = [(palette.colour(index), f"{name}  {shares[index]:.1%}") for index, name in enumerate(classes) if index]
+    font = ImageFont.load_default(_FONT)
+    width = max((int(font.getlength(line)) for _, line in lines), default=0)
+    step = _SWATCH + _MARGIN // 2
+    legend = Image.new("RGB", (_SWATCH + 3 * _MARGIN + width, step * len(lines) + 2 * _MARGIN), _PAPER)
+    draw = ImageDraw.Draw(legend)
+    for row, (colour, line) in enumerate(lines):
+        top = _MARGIN + row * step
+        draw.rectangle((_MARGIN, top, _MARGIN + _SWATCH, top + _SWATCH), fill=colour, outline=_INK)
+        draw.text((2 * _MARGIN + _SWATCH, top + _SWATCH // 2), line, fill=_INK, font=font, anchor="lm")
+    return legend
+
+
+def _beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    both = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), _PAPER)
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both

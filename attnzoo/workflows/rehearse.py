@@ -1,0 +1,91 @@
+"""One training step of every model before any is trained: an impossible last arm costs seconds and not a night."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from attnzoo import insertion, losses, models
+from attnzoo.errors import AttnzooError
+from attnzoo.hosts import Site
+from attnzoo.recipe import Recipe
+from attnzoo.skip import Slot
+from attnzoo.training.devices import autocast
+
+
+def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.device) -> int:
+    """Build a recipe's model and take training steps on noise at the recipe's image size.
+
+    Args:
+        recipe: Whose model, loss, precision and image size are tried.
+        classes: Outputs of the network, the background included.
+        images: The batch sizes to try, a step each.
+        device: Where to try.
+
+    Returns:
+        The number of the model's parameters.
+
+    Raises:
+        AttnzooError: The model cannot be built, or a step fails; says in which arm and, where it is known, at which
+            site and in which block.
+    """
+    model = models.build_model(recipe, classes)
+    weights = recipe.training.class_weights
+    loss = losses.build_loss(recipe.training.loss, class_weights=weights if isinstance(weights, tuple) else None)
+    _check_sizes(model, recipe.data.image_size)
+    model.train().to(device)
+    loss.to(device)
+    for number in images:
+        try:
+            _step(model, loss, recipe, classes, number, device)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            height, width = recipe.data.image_size
+            memory = isinstance(error, torch.OutOfMemoryError)
+            raise AttnzooError(
+                f"`{recipe.model.attention}` cannot take a training step on {number} × {height}×{width} pixels"
+                f"{_where(model, error)}: {_first_line(error)}",
+                "take a smaller batch_size or image_size"
+                if memory
+                else "leave the arm out, or change image_size or batch_size",
+            ) from error
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _step(model: nn.Module, loss: nn.Module, recipe: Recipe, classes: int, images: int, device: torch.device) -> None:
+    generator = torch.Generator().manual_seed(0)
+    size = recipe.data.image_size
+    batch = torch.randn(images, recipe.model.in_channels, *size, generator=generator)
+    truth = torch.randint(classes, (images, *size), generator=generator)
+    with autocast(device, recipe.training.precision):
+        score = loss(model(batch.to(device)), truth.to(device))
+    score.backward()
+
+
+def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
+    """Ask every block that is bound to a map size whether it can live with the one of its site."""
+    for site, _, block in _blocks(model):
+        if (check := getattr(block, "check_size", None)) is not None:
+            check(tuple(-(-length // site.stride) for length in size))
+
+
+def _where(model: nn.Module, error: BaseException) -> str:
+    """The site and block in whose forward an error arose, from the frames of its traceback; empty outside all slots."""
+    running = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for site, spelling, block in _blocks(model):
+        if any(block is one for one in running):
+            return f" (`{spelling}` at {site.title})"
+    return ""
+
+
+def _blocks(model: nn.Module) -> Iterator[tuple[Site, str, nn.Module]]:
+    """Every inserted block, with its site and how it was spelt."""
+    modules = dict(model.named_modules())
+    for site in insertion.sites(model):
+        if isinstance(slot := modules.get(site.path), Slot):
+            for spelling, block in zip(slot.spellings, slot.blocks, strict=True):
+                yield site, spelling, block
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,7 @@
+"""The sizes that the suites share: one skip of a mid-sized network, so that all takes a minute on the CPU."""
+
+from collections.abc import Callable
+
+CHANNELS, SIDE, BATCH = 64, 64, 2
+
+Timed = Callable[[Callable[[], object]], None]

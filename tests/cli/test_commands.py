@@ -1,0 +1,170 @@
+"""Commands from outside, on a drawn data set: what is on stdout, what on stderr, what on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attnzoo import recipe as recipes
+
+from .conftest import Attnzoo
+
+
+@pytest.fixture(scope="module")
+def run(drawn: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from attnzoo import training
+    from attnzoo.data import open_dataset
+
+    recipe = recipes.load(tiny)
+    folder = tmp_path_factory.mktemp("run") / "run"
+    training.run(recipe, folder, data=open_dataset(drawn, recipe.data), device="cpu", progress=False)
+    return folder
+
+
+def test_ablate_prints_the_table_and_talks_on_stderr(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = (
+        "ablate",
+        "--attention",
+        "se:reduction=2",
+        "--recipe",
+        tiny,
+        "--data",
+        drawn,
+        "--out",
+        out,
+        "--device",
+        "cpu",
+    )
+    done = attnzoo(*words)
+    assert done.code == 0
+    title, _, header, _, none, se, *notes = done.out.splitlines()
+    assert title == "Test set, global macro over the foreground classes"
+    assert header.startswith("attention  ")
+    assert none.startswith("none ")
+    assert se.startswith("se:reduction=2 ")
+    assert notes[0] == "macro over 5 of 5 classes"
+    for line in (
+        "rehearsing 1/2: none",
+        "[1/2] none, seed 0",
+        "[2/2] se:reduction=2, seed 0 (about",
+        f"written to {out}: table.md",
+    ):
+        assert line in done.err
+    assert {path.name for path in out.iterdir()} == {
+        "none", "se%3Areduction=2", "ablation.json", "cost.json", "results.csv", "scores.csv", "table.md", "table.tex",
+    }  # fmt: skip
+
+    weights = sorted(out.rglob("best.safetensors"))
+    before = [path.stat().st_mtime_ns for path in weights]
+    again = attnzoo(*words)
+    assert again.out == done.out
+    assert [path.stat().st_mtime_ns for path in weights] == before
+
+    assert "`training.epochs`: 1 there, 3 here" in attnzoo(*words, "--epochs", 3).err
+
+
+def test_ablate_without_data_draws_and_says_so(
+    attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phantom in the place of the small one, and an arm that ends the command before it trains."""
+    monkeypatch.setattr("attnzoo.data.phantom.default_phantom", lambda progress: drawn)
+    done = attnzoo("ablate", "--attention", "ema:groups=3", "--recipe", tiny, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "no --data: drawing a phantom head CT. What follows shows the shape of the table, not a result." in done.err
+    assert "error: `ema` cannot split 4 channels into groups=3 (skip level 1 of UNet)\n" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("--attention ema,ema@skip", "`ema` is among the arms twice", "every arm is another attention"),
+        (
+            "--attention none --no-none",
+            "`none` was named as an arm and refused by `--no-none`",
+            "leave one of the two out",
+        ),
+        ("--attention emma", "`emma` is no block", "did you mean `ema`?"),
+        (
+            "--attention ema --recipe smok",
+            "`smok` is neither a recipe file nor the name of a shipped recipe",
+            "did you mean `smoke`?",
+        ),
+        ("--attention ema --set training.epoch=2", "`[training]` has no field `epoch`", "did you mean `epochs`?"),
+        ("--attention ema --epochs 0", "`training.epochs` must be positive, not `0`", "give a number greater than 0"),
+        (
+            "--attention ema --absent no",
+            "`scores.absent` cannot be `no`",
+            "possible: `exclude`, `zero`, `one` or `error`",
+        ),
+    ],
+)
+def test_ablate_refuses_before_reading_data(words: str, message: str, hint: str, attnzoo: Attnzoo) -> None:
+    assert attnzoo("ablate", *words.split()) == (2, "", f"error: {message}\nhint: {hint}\n")
+
+
+def test_train_prints_scores(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:
+    words = ("--data", drawn, "--attention", "gate", "--seed", 3, "--device", "cpu", "--out", tmp_path / "out")
+    done = attnzoo("train", tiny, *words)
+    assert done.code == 0
+    assert "macro, foreground" in done.out
+    assert f"best epoch 1 by macro_dice; written to {tmp_path / 'out'}" in done.err
+    result = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert (result["attention"], result["seed"]) == ("gate", 3)
+
+
+def test_evaluate_gives_the_results_numbers(attnzoo: Attnzoo, run: Path, drawn: Path) -> None:
+    done = attnzoo("evaluate", run, "--data", drawn, "--json", "--device", "cpu")
+    assert done.code == 0
+    assert json.loads(done.out) == json.loads((run / "result.json").read_text(encoding="utf-8"))["test"]
+    table = attnzoo("evaluate", run, "--data", drawn, "--split", "valid", "--device", "cpu").out
+    assert table.startswith("Split valid\n\nclass ")
+
+
+def test_evaluate_refuses(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:
+    assert attnzoo("evaluate", run, "--split", "tset") == (
+        2, "", "error: there is no split `tset`\nhint: did you mean `test`?\n",
+    )  # fmt: skip
+    assert attnzoo("evaluate", tmp_path) == (
+        2, "", f"error: `{tmp_path}` holds no finished run\nhint: finish it: run the same command again\n",
+    )  # fmt: skip
+
+
+def test_predict_prints_what_it_wrote(attnzoo: Attnzoo, run: Path, drawn: Path, tmp_path: Path) -> None:
+    images = sorted((drawn / "test").glob("*.png"))[:2]
+    done = attnzoo("predict", run, *images, "--out", tmp_path / "out", "--device", "cpu")
+    assert done.code == 0
+    written = [Path(line) for line in done.out.splitlines()]
+    assert [path.name for path in written[:2]] == [f"{images[0].stem}_mask.png", f"{images[0].stem}_overlay.png"]
+    assert all(path.is_file() for path in written)
+    assert f"[2/2] {images[1]}" in done.err
+
+
+def test_predict_refuses_what_is_no_file(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "x.png"
+    assert attnzoo("predict", run, missing).err == f"error: there is no image `{missing}`\nhint: check the path\n"
+    assert attnzoo("predict", run, tmp_path).err == (
+        f"error: `{tmp_path}` is a folder, not an image\nhint: name the files: `{tmp_path}/*.png`\n"
+    )
+
+
+def test_reproduce_refuses(attnzoo: Attnzoo, tmp_path: Path) -> None:
+    assert attnzoo("reproduce", "ema-attention-unet", "--set", "model.attention=ema") == (
+        2, "", "error: a paper's attention cannot be overridden\nhint: compare others with `attnzoo ablate`\n",
+    )  # fmt: skip
+    claim = '[claims]\npaper = "p"\nmodel = "m"\nclasses = 2\nparameters = 3\n'
+    (tmp_path / "wrong.toml").write_text(f"schema = 1\n[model]\nwidths = [4, 8]\n{claim}", encoding="utf-8")
+    done = attnzoo("reproduce", tmp_path)
+    assert done.code == 2
+    assert "parameters, where 3 are claimed\nhint: the recipe's model, or its claim, is not the paper's\n" in done.err
+
+
+def test_data_draw_check_and_masks(attnzoo: Attnzoo, tmp_path: Path) -> None:
+    folder, masks = tmp_path / "drawn", tmp_path / "masks"
+    drawn = attnzoo("data", "draw", folder, "--patients", 3, "--slices", 5, "--size", 64)
+    assert (drawn.code, drawn.out) == (0, f"{folder}\n")
+    assert "a drawing, not data" in drawn.err
+    assert "roboflow, 5 classes" in attnzoo("data", "check", folder).out
+    assert list(json.loads(attnzoo("data", "check", folder, "--json").out)["splits"]) == ["train", "valid", "test"]
+    assert attnzoo("data", "masks", folder, "--out", masks).out == f"{masks}\n"
+    assert len(list(masks.rglob("*.png"))) == len(list(folder.rglob("*.png")))

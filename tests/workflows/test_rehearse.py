@@ -1,0 +1,124 @@
+"""Impossible models are told before training, by arm, site and block."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnzoo import registry, spec
+from attnzoo.data import Dataset, open_dataset
+from attnzoo.errors import AttnzooError
+from attnzoo.recipe import Recipe
+from attnzoo.workflows.execute import batch_sizes, duration
+from attnzoo.workflows.plan import plan
+from attnzoo.workflows.rehearse import rehearse
+
+CPU = torch.device("cpu")
+
+PLUGIN = '''
+from torch import Tensor, nn
+from attnzoo.errors import AttnzooError
+from attnzoo.registry import register
+
+
+@register("brittle", paper="none", year=2026, reference="none")
+class Brittle(nn.Module):
+    """Fails in its forward."""
+    kind = "mix"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("the map is too brittle.\\nsecond line")
+
+
+@register("fixed_size", paper="none", year=2026, reference="none")
+class FixedSize(nn.Module):
+    """Bound to a map size."""
+    kind = "mix"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def check_size(self, size: tuple[int, ...]) -> None:
+        raise AttnzooError(f"`fixed_size` was asked about {size}", "no")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugin(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("plugin") / "rehearsed.py"
+    path.write_text(PLUGIN, encoding="utf-8")
+    registry.load_plugin(path)
+
+
+@pytest.fixture(scope="module")
+def data(drawn: Path, tiny: Recipe) -> Dataset:
+    return open_dataset(drawn, tiny.data)
+
+
+def refusal(recipe: Recipe, images: tuple[int, ...] = (2,)) -> AttnzooError:
+    with pytest.raises(AttnzooError) as caught:
+        rehearse(recipe, 6, images, CPU)
+    return caught.value
+
+
+def test_a_possible_model_is_counted(tiny: Recipe) -> None:
+    assert rehearse(tiny, 6, (2, 1), CPU) == 1734
+
+
+def test_the_last_arm_is_built_too(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"model.attention": "ema"}))
+    assert error.message == "`ema` cannot split 4 channels into groups=32 (skip level 1 of UNet)"
+
+
+def test_a_failing_forward_names_site_and_block(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"model.attention": "se:reduction=2+brittle"}))
+    assert error.message == (
+        "`se:reduction=2+brittle` cannot take a training step on 2 × 32×32 pixels"
+        " (`brittle` at skip level 1): the map is too brittle"
+    )
+    assert error.hint == "leave the arm out, or change image_size or batch_size"
+
+
+def test_a_block_bound_to_a_map_size_is_asked(tiny: Recipe) -> None:
+    odd = tiny.override({"data.image_size": (33, 48), "model.attention": "fixed_size@bottleneck"})
+    assert refusal(odd).message == "`fixed_size` was asked about (17, 24)"
+
+
+def test_a_batch_too_small_for_batch_norm_is_told(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"data.image_size": 1}), images=(1,))
+    assert error.message.startswith("`none` cannot take a training step on 1 × 1×1 pixels: Expected more than 1 value")
+
+
+def test_weights_for_another_number_of_classes_are_told(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"training.class_weights": (1.0, 2.0)}))
+    assert error.message == "2 class_weights do not fit 6 classes"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "device", "sizes"),
+    [
+        (8, "cpu", (2,)),
+        (19, "cpu", (1,)),
+        (20, "cpu", (2,)),
+        (19, "cuda", (1, 19)),
+        (64, "cuda", (2, 20)),
+        (1, "cpu", (1,)),
+    ],
+)
+def test_the_last_batch_and_on_a_gpu_a_full_one(
+    batch_size: int, device: str, sizes: tuple[int, ...], tiny: Recipe, data: Dataset
+) -> None:
+    """Twenty images: a batch of 19 leaves one over."""
+    (run,) = plan(tiny.override({"training.batch_size": batch_size}), [spec.Attention()], (0,))
+    assert batch_sizes(run, data, torch.device(device)) == sizes
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (12600, "3.5 h")])
+def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -1,0 +1,90 @@
+"""The paper's counts, and a reproduction from outside."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attnzoo.data import open_dataset
+from attnzoo.errors import AttnzooError
+from attnzoo.recipe import Claims, Recipe
+from attnzoo.workflows.claims import claimed
+from attnzoo.workflows.execute import Setting
+from attnzoo.workflows.reproduce import Reproduction, count, reproduce
+
+
+def claiming(tiny: Recipe, name: str, attention: str, parameters: int, dice: float | None = 0.5) -> Recipe:
+    claims = Claims("Somebody: Something", f"Model {name}", 12, parameters, best_validation_dice=dice, fps=10.0)
+    return replace(
+        tiny.override({"model.attention": attention}), name=name, claims=claims, ours=("training.batch_size",)
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tiny: Recipe) -> tuple[Recipe, ...]:
+    """Two models with scores, and one that is only counted."""
+    return (
+        claiming(tiny, "first", "gate", 1797),
+        claiming(tiny, "second", "ema:groups=2", 1812),
+        claiming(tiny, "text", "ema:groups=2", 1812, dice=None),
+    )
+
+
+@pytest.fixture(scope="module")
+def done(models: tuple[Recipe, ...], drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    changes = {"training.learning_rate": 1e-3}
+    data = open_dataset(drawn, models[0].data)
+    return reproduce(count(models), data, tmp_path_factory.mktemp("reproduction"), changes=changes, setting=Setting())
+
+
+def test_the_papers_counts_are_exact() -> None:
+    """Three builds with the paper's twelve outputs."""
+    said: list[str] = []
+    models = count(claimed("ema-attention-unet"), said.append)
+    assert {model.recipe.name: model.counted for model in models} == {
+        "attention-unet": 7_791_285,
+        "ema-attention-unet": 7_794_805,
+        "ema-unet": 7_704_588,
+    }
+    assert said[0] == "attention-unet: 7,791,285 parameters with 12 outputs, as claimed"
+
+
+def test_a_count_that_is_off_by_one_is_an_error(tiny: Recipe) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        count([claiming(tiny, "right", "gate", 1797), claiming(tiny, "wrong", "gate", 1798)])
+    assert caught.value.message == "`wrong` has 1,797 parameters, where 1,798 are claimed"
+    assert caught.value.hint == "the recipe's model, or its claim, is not the paper's"
+
+
+def test_a_recipe_that_claims_nothing_cannot_be_counted(tiny: Recipe) -> None:
+    with pytest.raises(AttnzooError, match="`tiny` claims nothing"):
+        count([tiny])
+
+
+def test_only_models_with_claimed_scores_are_trained(done: Reproduction) -> None:
+    assert [bool(model.results) for model in done.models] == [True, True, False]
+    found = {path.parent.relative_to(done.folder).as_posix() for path in done.folder.rglob("result.json")}
+    assert found == {"first/seed-0", "second/seed-0"}
+
+
+def test_both_parameter_numbers_are_shown(done: Reproduction) -> None:
+    rows = {cells[0]: cells[1:] for cells in done.tables[1].rows}
+    assert rows["Parameters"] == ("1,797", "1,797", "1,812", "1,812")
+    assert rows["Parameters of the trained model"] == ("–", "1,767", "–", "1,782")
+
+
+def test_tables_and_caveats_are_written(done: Reproduction) -> None:
+    text = (done.folder / "reproduction.md").read_text(encoding="utf-8")
+    for part in ("# Somebody: Something", "Table 3. ", "Table 4. ", "What cannot be compared, and why:", *done.caveats):
+        assert part in text
+    assert done.caveats[3].startswith("training: this command overrode training.learning_rate = 0.001;")
+    record = json.loads((done.folder / "reproduction.json").read_text(encoding="utf-8"))
+    assert [model["counted"] for model in record["models"]] == [1797, 1812, 1812]
+    assert record["changes"] == {"training.learning_rate": 0.001}
+
+
+def test_counted_models_alone_need_no_training(models: tuple[Recipe, ...], drawn: Path, tmp_path: Path) -> None:
+    only = reproduce(count(models[2:]), open_dataset(drawn, models[0].data), tmp_path)
+    assert [table.title for table in only.tables] == ["Parameters"]
+    assert only.caveats == ()
