@@ -1,10 +1,14 @@
 """What several rooms' tests share."""
 
+import copy
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from attnzoo.recipe import Data, Model, Recipe, Training
 
 # Before torch is imported: tests are small, and a second thread costs them more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,6 +22,26 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """What a test registers is forgotten after it, and installed packages are asked anew."""
+    from attnzoo import registry
+    from attnzoo.registry import entries, plugins
+
+    registry.available()
+    kept = [(store, copy.copy(store)) for store in (entries.ENTRIES, plugins._broken, plugins._plugins)]
+    modules = dict(sys.modules)
+    plugins._asked.clear()
+    yield
+    for store, before in kept:
+        store.clear()
+        store.update(before)
+    for added in set(sys.modules) - set(modules):
+        if added.startswith(("attnzoo_plugin_", "installed_")):
+            del sys.modules[added]
+    plugins._asked[:] = [plugins.GROUP]
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The developers' reference material; users have none, so tests that need it skip."""
@@ -25,3 +49,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared, which only the developers' machines have")
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn data set of 20, 5 and 5 images."""
+    from attnzoo.data.phantom import draw
+
+    return draw(tmp_path_factory.mktemp("data") / "phantom", patients=6, slices=5, size=64)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    """A recipe whose run takes a second."""
+    return Recipe(
+        name="tiny",
+        data=Data(image_size=(32, 32), group_pattern=r"^(p\d+)"),
+        model=Model(in_channels=1, widths=(4, 8)),
+        training=Training(epochs=1, batch_size=8, learning_rate=3e-3),
+    )

@@ -3,7 +3,7 @@
 import copy
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -13,15 +13,13 @@ from torch import Tensor, nn
 import attnzoo
 from attnzoo import UNet, insert, insertions, register, spec
 from attnzoo.errors import AttnzooError
-from attnzoo.registry import entries
 
 WIDTHS = (16, 32, 64)
 
 
 @pytest.fixture
-def plane_block() -> Iterator[None]:
+def plane_block(fresh: None) -> None:
     """A block for images only, registered for the time of a test."""
-    before = dict(entries.ENTRIES)
 
     @register("plane", paper="none", year=2026, reference="this test")
     class Plane(nn.Module):
@@ -32,10 +30,6 @@ def plane_block() -> Iterator[None]:
 
         def forward(self, x: Tensor) -> Tensor:
             return x
-
-    yield
-    entries.ENTRIES.clear()
-    entries.ENTRIES.update(before)
 
 
 def net(**options: Any) -> UNet:

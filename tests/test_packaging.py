@@ -11,7 +11,12 @@ from attnzoo import recipe
 
 ROOT = Path(__file__).parents[1]
 # -S hides the environment's own attnzoo; recipes need nothing but the standard library
-ASK = "import site, sys; site.addsitedir(sys.argv[1]); from attnzoo import recipe; print(recipe.__file__, *recipe.shipped())"
+ASK = """
+import site, sys
+site.addsitedir(sys.argv[1])
+from attnzoo import recipe
+print(recipe.__file__, *recipe.shipped())
+"""
 
 
 @pytest.fixture(params=["build_wheel", "build_editable"])
@@ -28,7 +33,11 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_recipes_are_found_by_name_wherever_attnzoo_is_installed(installed: Path, tmp_path: Path) -> None:
     answer = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", ASK, str(installed)], cwd=tmp_path, check=True, capture_output=True, text=True
+        [sys.executable, "-I", "-S", "-c", ASK, str(installed)],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     origin, *names = answer.stdout.split()
     assert tuple(names) == recipe.shipped()

@@ -126,7 +126,7 @@ def test_folders_are_distinct_and_turn_back(one: Attention, other: Attention) ->
     folder = one.folder
     assert len(folder.encode()) <= 200
     assert folder.isascii()
-    assert not set(folder) & set('<>:"/\\|?*\'')
+    assert not set(folder) & set("<>:\"/\\|?*'")
     assert (one == other) == (folder.casefold() == other.folder.casefold())
     assert unquote(folder) == str(one) or "~" in folder
 

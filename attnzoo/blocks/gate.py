@@ -46,9 +46,7 @@ class Gate(nn.Module):
     kind: ClassVar[Literal["scale"]] = "scale"
     listens: ClassVar[Literal["upsampled"]] = "upsampled"
 
-    def __init__(
-        self, channels: int, gate_channels: int, *, inner: int | None = None, dims: Literal[2, 3] = 2
-    ) -> None:
+    def __init__(self, channels: int, gate_channels: int, *, inner: int | None = None, dims: Literal[2, 3] = 2) -> None:
         super().__init__()
         if inner is None:
             inner = max(1, channels // 2)

@@ -47,9 +47,7 @@ class GridGate(nn.Module):
     kind: ClassVar[Literal["mix"]] = "mix"
     listens: ClassVar[Literal["coarse"]] = "coarse"
 
-    def __init__(
-        self, channels: int, gate_channels: int, *, inner: int | None = None, dims: Literal[2, 3] = 2
-    ) -> None:
+    def __init__(self, channels: int, gate_channels: int, *, inner: int | None = None, dims: Literal[2, 3] = 2) -> None:
         super().__init__()
         if inner is None:
             inner = max(1, channels // 2)

@@ -35,9 +35,7 @@ def naive_group(maps: np.ndarray, block: EMA) -> np.ndarray:
     by_neighbours = softmax([neighbours[channel].mean() for channel in range(width)])
     result = np.empty_like(maps)
     for at in positions(maps):
-        factor = sum(
-            by_strips[c] * neighbours[(c, *at)] + by_neighbours[c] * strips[(c, *at)] for c in range(width)
-        )
+        factor = sum(by_strips[c] * neighbours[(c, *at)] + by_neighbours[c] * strips[(c, *at)] for c in range(width))
         result[(slice(None), *at)] = maps[(slice(None), *at)] * sigmoid(factor)
     return result
 

@@ -25,8 +25,12 @@ def naive_gate(x: np.ndarray, gate: np.ndarray, block: Gate) -> np.ndarray:
 @pytest.mark.parametrize(
     ("size", "other"),
     [
-        ((3, 4), (3, 4)), ((5, 3), (2, 2)), ((3, 3), (7, 5)),
-        ((2, 2), (1, 1)), ((2, 3, 2), (2, 3, 2)), ((3, 2, 5), (2, 1, 3)),
+        ((3, 4), (3, 4)),
+        ((5, 3), (2, 2)),
+        ((3, 3), (7, 5)),
+        ((2, 2), (1, 1)),
+        ((2, 3, 2), (2, 3, 2)),
+        ((3, 2, 5), (2, 1, 3)),
     ],
 )
 def test_equations(size: tuple[int, ...], other: tuple[int, ...]) -> None:

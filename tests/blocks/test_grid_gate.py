@@ -28,8 +28,12 @@ def naive_grid_gate(x: np.ndarray, gate: np.ndarray, block: GridGate) -> np.ndar
 @pytest.mark.parametrize(
     ("size", "other"),
     [
-        ((4, 6), (2, 3)), ((5, 3), (3, 2)), ((4, 4), (1, 3)),
-        ((1, 1), (1, 1)), ((2, 4, 2), (1, 2, 1)), ((3, 2, 5), (2, 1, 3)),
+        ((4, 6), (2, 3)),
+        ((5, 3), (3, 2)),
+        ((4, 4), (1, 3)),
+        ((1, 1), (1, 1)),
+        ((2, 4, 2), (1, 2, 1)),
+        ((3, 2, 5), (2, 1, 3)),
     ],
 )
 def test_equations(size: tuple[int, ...], other: tuple[int, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 import attnzoo
 from attnzoo import insert, insertions, register
 from attnzoo.errors import AttnzooError
-from attnzoo.registry import entries
 
 TINY = "tu-test_resnet"  # timm's, made for tests
 EVERYWHERE = "ema:groups=auto+gate@skip/se@bottleneck"
@@ -36,9 +35,8 @@ def refusal(call: Callable[[], Any]) -> tuple[str, str | None]:
 
 
 @pytest.fixture
-def one() -> Iterator[None]:
+def one(fresh: None) -> None:
     """A gated block that weighs the skip with exactly 1, and listens to the coarse signal."""
-    before = dict(entries.ENTRIES)
 
     @register("one", paper="none", year=2026, reference="this test")
     class One(nn.Module):
@@ -55,10 +53,6 @@ def one() -> Iterator[None]:
 
         def weights(self, x: Tensor, gate: Tensor) -> Tensor:
             return 1 + (x * self.skip_width).sum() + (gate * self.gate_width).sum()
-
-    yield
-    entries.ENTRIES.clear()
-    entries.ENTRIES.update(before)
 
 
 # the sites

@@ -68,6 +68,13 @@ def test_values_of_every_type_arrive() -> None:
     registry.register("rich", **ABOUT)(Rich)
     text = "rich:bias=False:inside=[ema]:name=y:number=2:pair=(3,4):pool=max:rate=1:several=(5,6,7):width=8"
     assert registry.build_block(spec.parse_block(text), 8).said == {
-        "number": 2, "rate": 1, "bias": False, "pool": "max", "width": 8, "pair": (3, 4), "several": (5, 6, 7),
-        "inside": spec.Chain((spec.Block("ema"),)), "name": "y",
+        "number": 2,
+        "rate": 1,
+        "bias": False,
+        "pool": "max",
+        "width": 8,
+        "pair": (3, 4),
+        "several": (5, 6, 7),
+        "inside": spec.Chain((spec.Block("ema"),)),
+        "name": "y",
     }

@@ -1,4 +1,4 @@
-"""A recipe: frozen data, read from a TOML file, that decides a run's numbers. Knows nothing of torch."""
+"""A recipe's sections as frozen dataclasses, and their TOML."""
 
 import hashlib
 import json
@@ -6,12 +6,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from attnzoo import spec, typed
-from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.errors import AttnzooError
 
 SCHEMA = 1
 
@@ -22,8 +20,8 @@ class Data:
 
     `image_size` is (height, width) in pixels; TOML may give one number for a square. `window` is the interval of the
     file's own intensities that is mapped to 0…1 and clipped; without it the whole range of the file's type is, and
-    `normalisation` comes after it. `group_pattern` finds a patient or photo in a file name; `unusable` says what becomes of annotations
-    without a usable outline; `allow_leakage` lets one group be in two splits.
+    `normalisation` comes after it. `group_pattern` finds a patient or photo in a file name; `unusable` says what
+    becomes of annotations without a usable outline; `allow_leakage` lets one group be in two splits.
     """
 
     image_size: tuple[int, int] = (256, 256)
@@ -174,52 +172,6 @@ def from_toml(text: str, *, name: str, source: str = "the recipe") -> Recipe:
         return typed.build(Recipe, {"name": name, **table}, "")
     except AttnzooError as error:
         raise AttnzooError(f"{error.message} (in `{source}`)", error.hint) from error
-
-
-def load(name: str | Path) -> Recipe:
-    """A recipe by path, or by the name of one that came with attnzoo (`smoke`, `ema-attention-unet/attention-unet`)."""
-    path = Path(name) if Path(name).is_file() else find(name)
-    if not path.is_file():
-        raise AttnzooError(
-            f"`{name}` is neither a recipe file nor the name of a shipped recipe",
-            did_you_mean(str(name), shipped()) or f"shipped recipes: {listing(shipped())}",
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise AttnzooError(f"`{name}` is not a text in UTF-8", "a recipe is a TOML file") from error
-    return from_toml(text, name=path.stem, source=str(name))
-
-
-def find(name: str | Path) -> Path:
-    """The path behind the shipped name of a recipe, or of a folder of recipes; it may not exist."""
-    inside = shipped_folder() / str(name).removeprefix("recipes/")
-    return inside if inside.is_dir() or inside.suffix == ".toml" else inside.with_name(inside.name + ".toml")
-
-
-def load_folder(name: str | Path) -> tuple[Recipe, ...]:
-    """All recipes of a folder, given by path or by shipped name, in the order of their file names."""
-    folder = Path(name) if Path(name).is_dir() else find(name)
-    if not folder.is_dir() or not (paths := sorted(folder.glob("*.toml"))):
-        folders = sorted({known.partition("/")[0] for known in shipped() if "/" in known})
-        raise AttnzooError(
-            f"`{name}` is neither a folder of recipes nor the name of a shipped one",
-            did_you_mean(str(name), folders) or f"shipped folders: {listing(folders)}",
-        )
-    return tuple(load(path) for path in paths)
-
-
-def shipped_folder() -> Path:
-    """Where the recipes of this installation lie: inside the wheel, or beside the package in a checkout."""
-    package = Path(str(resources.files("attnzoo")))
-    installed = package / "_recipes"
-    return installed if installed.is_dir() else package.parent / "recipes"
-
-
-def shipped() -> tuple[str, ...]:
-    """The names of the recipes that came with attnzoo."""
-    folder = shipped_folder()
-    return tuple(sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.toml")))
 
 
 def _check(recipe: Recipe) -> None:
