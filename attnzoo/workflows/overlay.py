@@ -16,7 +16,9 @@ _INK, _PAPER = (20, 20, 20), (255, 255, 255)
 def overlay(
     pixels: np.ndarray, mask: np.ndarray, classes: Sequence[str], window: tuple[float, float] | None = None
 ) -> Image.Image:
-    """Draw class colours over an image, and a legend on its right with each class's share of the pixels.
+    """Draw classes over an image, outlined in their own colour, and a legend with each class's share of the pixels.
+
+    The outline is opaque: a colour laid over bone and over brain is two colours, and none of the legend's.
 
     Args:
         pixels: uint8 or uint16, (H, W) or (H, W, 3).
@@ -27,10 +29,21 @@ def overlay(
     picture = _visible(pixels, window).astype(np.float64)
     colours = np.array([palette.colour(index) for index in range(256)], np.float64)[mask]
     blended = np.where((mask > 0)[..., None], (1 - OPACITY) * picture + OPACITY * colours, picture)
-    image = Image.fromarray(blended.round().astype(np.uint8))
-    factor = max(1, -(-LONGEST // max(image.size)))
-    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    return _beside(image, _legend(mask, classes))
+    factor = max(1, -(-LONGEST // max(mask.shape)))
+    blended, colours, enlarged = (_enlarge(array, factor) for array in (blended, colours, mask))
+    blended[_outline(enlarged)] = colours[_outline(enlarged)]
+    return _beside(Image.fromarray(blended.round().astype(np.uint8)), _legend(mask, classes))
+
+
+def _enlarge(array: np.ndarray, factor: int) -> np.ndarray:
+    return array.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a class that touch another one, or the picture's edge, on one of four sides: bool (H, W)."""
+    around = np.pad(mask, 1)
+    neighbours = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
+    return (mask > 0) & np.any([neighbour != mask for neighbour in neighbours], axis=0)
 
 
 def _visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:

@@ -106,6 +106,9 @@ def test_an_overlay_tints_classes_and_leaves_the_background() -> None:
     picture = np.array(overlay(pixels, mask, ("background", "EDH", "a longer name")))
     assert tuple(picture[0, 0]) == (100, 100, 100)
     assert tuple(picture[150, 200]) == tuple(round(0.55 * 100 + 0.45 * channel) for channel in palette.colour(1))
+    for row, column in ((100, 200), (199, 200), (150, 100), (150, 299)):
+        assert tuple(picture[row, column]) == palette.colour(1)  # the outline is the legend's colour, on any ground
+    assert tuple(picture[99, 200]) == (100, 100, 100)
     assert picture.shape[0] == 400
     legend = {tuple(pixel) for pixel in picture[:, 400:].reshape(-1, 3)}
     assert {palette.colour(1), palette.colour(2)} <= legend
