@@ -40,12 +40,14 @@ def insert(
         The same model. New blocks share the device, the dtype and the mode of the layers beside them.
 
     Raises:
-        AttnzooError: For an unknown host, a site that it lacks or that is occupied, and all that a block refuses.
+        AttnzooError: For a host unknown or furnished already, a site that it lacks, and all that a block refuses.
     """
     host = host_of(model)
     known = host.sites(model)
     wanted = _spell_out(attention, at, block_options)
     chains = _chains(model, wanted, known)
+    if seed is not None and type(seed) is not int:
+        raise AttnzooError(f"seed={seed!r} is no whole number", "give one, such as seed=0, or none")
     if seed is None:
         seed = int(torch.randint(2**63 - 1, (), device="cpu"))
     built = [
@@ -103,8 +105,8 @@ def _spell_out(
         wanted = spec.Attention((replace(wanted.placements[0], chain=(block,)),))
     if at is None:
         return wanted
-    if "@" in str(wanted):
-        raise AttnzooError(f"`{wanted}` says where it sits, and at=`{at}` says it again", "leave one of them out")
+    if "@" in (said := str(attention)):
+        raise AttnzooError(f"`{said}` says where it sits, and at=`{at}` says it again", "leave one of them out")
     return spec.parse(f"{wanted}@{at}")
 
 
@@ -113,15 +115,16 @@ def _chains(
 ) -> list[tuple[Site, tuple[spec.Block, ...]]]:
     """The chain of every site that gets one, all of them possible as far as can be told before building."""
     name = type(model).__name__
+    for site in known:
+        if (slot := _slot(model, site)) is not None and slot.spellings:
+            raise AttnzooError(
+                f"`{site.name}` of `{name}` holds `{'+'.join(slot.spellings)}` already",
+                "build the host anew, and furnish it once: `+` chains blocks, `/` separates sites",
+            )
     for placement in wanted.placements:
         _refuse_unknown_words(placement, known, name)
     chains = [(site, chain) for site in known if (chain := wanted.chain_at(site.name))]
     for site, chain in chains:
-        if (slot := _slot(model, site)) is not None and slot.spellings:
-            raise AttnzooError(
-                f"`{site.name}` of `{name}` holds `{'+'.join(slot.spellings)}` already",
-                "build the host anew, and furnish it once: `+` chains blocks at a site",
-            )
         for block in chain:
             listens = registry.entry(block.name).listens
             if listens is not None and listens not in site.gates:

@@ -127,6 +127,17 @@ def test_keywords_that_could_mean_several_things_are_refused() -> None:
         "`se@skip1` says where it sits, and at=`skip2` says it again",
         "leave one of them out",
     )
+    assert refusal(lambda: insert(net(), "se@skip", at="bottleneck"))[0] == (
+        "`se@skip` says where it sits, and at=`bottleneck` says it again"
+    )
+
+
+@pytest.mark.parametrize("seed", ["3", 3.0, True])
+def test_seeds_are_whole_numbers(seed: Any) -> None:
+    assert refusal(lambda: insert(net(), "se", seed=seed)) == (
+        f"seed={seed!r} is no whole number",
+        "give one, such as seed=0, or none",
+    )
 
 
 def test_attention_that_is_no_spelling_is_refused() -> None:
@@ -191,15 +202,14 @@ def test_a_block_for_images_is_refused_in_volumes(plane_block: None) -> None:
     assert spellings(insert(net(), "plane"))["skip1"] == "plane"
 
 
-def test_an_occupied_site_is_refused_and_a_free_one_is_not() -> None:
-    model = insert(net(), "ema:groups=4+se@skip2")
-    assert refusal(lambda: insert(model, "gate")) == (
+@pytest.mark.parametrize("second", ["gate", "se@bottleneck", "none"])
+def test_a_second_insertion_is_refused(second: str) -> None:
+    model = insert(insert(net(), "none"), "ema:groups=4+se@skip2")
+    assert refusal(lambda: insert(model, second)) == (
         "`skip2` of `UNet` holds `ema:groups=4+se` already",
-        "build the host anew, and furnish it once: `+` chains blocks at a site",
+        "build the host anew, and furnish it once: `+` chains blocks, `/` separates sites",
     )
     assert spellings(model) == {"skip1": "", "skip2": "ema:groups=4+se", "bottleneck": ""}
-    insert(model, "se@bottleneck")
-    assert spellings(model)["bottleneck"] == "se"
 
 
 # where the new blocks live

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
-from attnzoo.registry import register
+from attnzoo.registry import check_form, register
 
 
 @register(
@@ -48,6 +48,7 @@ class CBAM(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16, kernel: int = 7, dims: Literal[2, 3] = 2) -> None:
         super().__init__()
+        check_form("cbam", dims, channels=channels)
         if not 1 <= reduction <= channels:
             raise AttnzooError(
                 f"`cbam` cannot reduce {channels} channels by reduction={reduction}",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import CONV
 from attnzoo.errors import AttnzooError, divisors
-from attnzoo.registry import register
+from attnzoo.registry import check_form, register
 
 DEFAULT_GROUPS = 32
 
@@ -52,14 +52,15 @@ class EMA(nn.Module):
         self, channels: int, *, groups: int | Literal["auto"] = DEFAULT_GROUPS, dims: Literal[2, 3] = 2
     ) -> None:
         super().__init__()
+        check_form("ema", dims, channels=channels)
         possible = divisors(channels)
         if groups == "auto":
             groups = max(number for number in possible if number <= DEFAULT_GROUPS)
-        if groups not in possible:
+        if type(groups) is not int or groups not in possible:
             *some, last = map(str, possible)
             numbers = f"{', '.join(some)} or {last}" if some else last
             raise AttnzooError(
-                f"`ema` cannot split {channels} channels into groups={groups}",
+                f"`ema` cannot split {channels} channels into groups={groups!r}",
                 f"{channels} divides into {numbers} groups, and `groups=auto` takes the largest up to {DEFAULT_GROUPS}",
             )
         self.groups = groups

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
-from attnzoo.registry import register
+from attnzoo.registry import check_form, register
 
 
 @register(
@@ -48,6 +48,7 @@ class Gate(nn.Module):
 
     def __init__(self, channels: int, gate_channels: int, *, inner: int | None = None, dims: Literal[2, 3] = 2) -> None:
         super().__init__()
+        check_form("gate", dims, channels=channels, gate_channels=gate_channels)
         if inner is None:
             inner = max(1, channels // 2)
         if inner < 1:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import CONV
 from attnzoo.errors import AttnzooError
-from attnzoo.registry import register
+from attnzoo.registry import check_form, register
 
 
 @register(
@@ -42,6 +42,7 @@ class SE(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16, dims: Literal[2, 3] = 2) -> None:
         super().__init__()
+        check_form("se", dims, channels=channels)
         if not 1 <= reduction <= channels:
             raise AttnzooError(
                 f"`se` cannot reduce {channels} channels by reduction={reduction}",

@@ -34,8 +34,8 @@ class UNet(nn.Module):
         dims: Spatial dimensions of the image, 2 or 3.
 
     Shape:
-        (B, in_channels, *spatial) → (B, classes, *spatial), of any size; batch norm in training mode wants more than
-        one value per channel at the bottleneck.
+        (B, in_channels, *spatial) → (B, classes, *spatial), of any size; in training mode batch norm wants more than
+        one value per channel at the bottleneck, so a single image must have an edge of more than 2**depth.
 
     Raises:
         AttnzooError: For impossible numbers here, for an input of another shape in `forward`.
@@ -51,8 +51,8 @@ class UNet(nn.Module):
         dims: int = 2,
     ) -> None:
         super().__init__()
-        if dims not in _CONV:
-            raise AttnzooError(f"`UNet` has no dims={dims}", "dims is 2 for images and 3 for volumes")
+        if dims not in (2, 3):
+            raise AttnzooError(f"`UNet` has no dims={dims!r}", "dims is 2 for images and 3 for volumes")
         _check_positive(in_channels=in_channels, classes=classes)
         self.in_channels, self.classes, self.dims = in_channels, classes, dims
         self.widths = _levels(widths, depth)
@@ -92,6 +92,7 @@ class UNet(nn.Module):
         if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return
         if x.dim() == self.dims + 2 and x.shape[1] == self.in_channels:
+            self._check_size(x.shape[0], x.shape[2:])
             return
         hint = "build it with dims=2 for images, dims=3 for volumes"
         if x.dim() == self.dims + 1:
@@ -100,6 +101,16 @@ class UNet(nn.Module):
             hint = f"build it for them: `UNet(in_channels={x.shape[1]})`"
         wanted = ", ".join(["B", str(self.in_channels), *("D", "H", "W")[-self.dims :]])
         raise AttnzooError(f"`UNet` takes inputs shaped `({wanted})`, not `{tuple(x.shape)}`", hint)
+
+    def _check_size(self, batch: int, size: Sequence[int]) -> None:
+        given, coarsest = "×".join(map(str, size)), 2 ** (len(self.widths) - 1)
+        if 0 in size:
+            raise AttnzooError(f"`UNet` cannot take an image of size `{given}`", "every edge is 1 or more")
+        if self.bottleneck.training and batch == 1 and max(size) <= coarsest:
+            raise AttnzooError(
+                f"`UNet` cannot train on a single image of size `{given}`, which is one pixel at the bottleneck",
+                f"take an edge of {coarsest + 1} or more, or two images or more",
+            )
 
 
 def sites(model: UNet) -> tuple[Site, ...]:
@@ -142,6 +153,8 @@ def _levels(widths: int | Sequence[int], depth: int | None) -> tuple[int, ...]:
         depth = 3 if depth is None else depth
         _check_positive(widths=widths, depth=depth)
         return tuple(widths * 2**level for level in range(depth + 1))
+    if not isinstance(widths, Sequence) or isinstance(widths, str):
+        raise AttnzooError(f"`UNet` cannot have widths={widths!r}", "give one whole number, or a list of two or more")
     if depth is not None:
         raise AttnzooError(
             f"`UNet` has depth={depth} beside {len(widths)} widths",

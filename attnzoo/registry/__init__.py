@@ -10,8 +10,8 @@ from attnzoo import spec
 from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.registry import options as _options
 from attnzoo.registry.entries import ENTRIES, Entry, register
-from attnzoo.registry.options import Option
-from attnzoo.registry.plugins import Plugin, broken_plugins, load_all, load_plugin
+from attnzoo.registry.options import Option, check_form
+from attnzoo.registry.plugins import Plugin, broken_plugins, load_all, load_plugin, sources
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,9 +24,11 @@ __all__ = [
     "broken_plugins",
     "build",
     "build_block",
+    "check_form",
     "entry",
     "load_plugin",
     "register",
+    "sources",
 ]
 
 
@@ -74,14 +76,8 @@ def build_block(block: spec.Block, channels: int, gate_channels: int | None = No
     said = dict(block.options)
     for option, value in said.items():
         _options.check(block.name, option, value, known.options)
-    if dims not in known.dims:
-        raise AttnzooError(f"`{block.name}` has no form for {dims} spatial dimensions", f"it has {listing(known.dims)}")
     widths = {"channels": channels, "gate_channels": gate_channels} if known.gated else {"channels": channels}
-    for what, width in widths.items():
-        if width is None:
-            raise AttnzooError(f"`{block.name}` hears the decoder, and {what} is not given", f"give {what}, a width")
-        if type(width) is not int or width < 1:
-            raise AttnzooError(f"`{block.name}` cannot have {what}={width}", "a width is a whole number from 1 up")
+    check_form(block.name, dims, possible=known.dims, **widths)
     spatial = {"dims": dims} if len(known.dims) > 1 else {}
     module: nn.Module = known.cls(*widths.values(), **said, **spatial)
     return module

@@ -98,6 +98,8 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
     positional = tuple(key for key, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY)
     if positional not in _POSITIONAL:
         refuse(f"takes ({', '.join(positional)}) by position in its constructor", _CONSTRUCTOR)
+    if "torch.nn.modules.module.Module" not in map(_home, cls.__mro__):  # by name: torch is not imported here
+        refuse("is no torch.nn.Module", "derive it from torch.nn.Module")
     kind: Any = getattr(cls, "kind", None)
     listens: Any = getattr(cls, "listens", None)
     if kind not in get_args(Kind):
@@ -108,7 +110,8 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
             f"a gated block takes gate_channels and listens to {listing(get_args(Signal))}; any other does neither",
         )
     for method in ("forward", "weights") if kind == "scale" else ("forward",):
-        if not callable(getattr(cls, method, None)):
+        own = getattr(cls, method, None)
+        if not callable(own) or getattr(own, "__name__", "") == "_forward_unimplemented":  # torch's stand-in
             refuse(f"has no {method}", "a block has `forward`, and one that scales the skip has `weights` too")
     options = {
         key: Option(parameter.annotation, parameter.default)

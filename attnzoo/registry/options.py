@@ -55,6 +55,17 @@ def check(block: str, name: str, value: spec.Value, options: Mapping[str, Option
         )
 
 
+def check_form(block: str, dims: int, *, possible: tuple[int, ...] = (2, 3), **widths: int | None) -> None:
+    """Refuse spatial dimensions that a block has no form for, and widths that nothing can have."""
+    if dims not in possible:
+        raise AttnzooError(f"`{block}` has no form for {dims!r} spatial dimensions", f"it has {listing(possible)}")
+    for what, width in widths.items():
+        if width is None:
+            raise AttnzooError(f"`{block}` hears the decoder, and {what} is not given", f"give {what}, a width")
+        if type(width) is not int or width < 1:
+            raise AttnzooError(f"`{block}` cannot have {what}={width!r}", "a width is a whole number from 1 up")
+
+
 def fits(value: object, annotation: Any) -> bool:
     """Whether a value is of a type: an integer serves as a float; a boolean is no number."""
     origin, inside = get_origin(annotation), get_args(annotation)

@@ -4,12 +4,14 @@ import hashlib
 import importlib
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import entry_points, packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 
+from attnzoo import spec
 from attnzoo.errors import AttnzooError
 from attnzoo.registry.entries import ENTRIES, Entry
 
@@ -87,6 +89,48 @@ def load_plugin(path: str | Path) -> Plugin:
         raise AttnzooError(f"`{path}` registers no block", "put `@attnzoo.register(…)` above a class in it")
     hint = failure.hint if isinstance(failure, AttnzooError) else "mend it, or leave the plugin out"
     raise AttnzooError(f"`{path}` cannot be loaded: {_why(failure)}{_line(failure, file)}", hint) from failure
+
+
+def sources(attention: str) -> dict[str, str]:
+    """Where the blocks of an attention come from, nested ones too, by name; attnzoo's own are left out.
+
+    A file's name, the SHA-256 of its bytes, and the version of the distribution that it belongs to, if any. A block
+    that was typed into a session has no file, and its module's name stands for it.
+    """
+    load_all()
+    placements = spec.parse(attention).placements
+    used = {block.name for placement in placements for block in _nested(placement.chain)}
+    return {name: _source(ENTRIES[name].cls) for name in sorted(used & ENTRIES.keys()) if not _ours(ENTRIES[name].cls)}
+
+
+def _nested(chain: tuple[spec.Block, ...]) -> Iterator[spec.Block]:
+    for block in chain:
+        yield block
+        for _, value in block.options:
+            if isinstance(value, spec.Chain):
+                yield from _nested(value.blocks)
+
+
+def _ours(cls: type) -> bool:
+    return cls.__module__.startswith("attnzoo.")
+
+
+def _source(cls: type) -> str:
+    module = cls.__module__
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return module
+    plugin = _plugins.get(Path(file))
+    if plugin is not None:
+        return f"{plugin.path.name} {plugin.sha256}"
+    versions = [f", {home} {version(home)}" for home in sorted(_distributions(module.partition(".")[0]))]
+    return f"{Path(file).name} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}{''.join(versions)}"
+
+
+@cache
+def _distributions(package: str) -> frozenset[str]:
+    """What is installed and has this package; asking takes a while."""
+    return frozenset(packages_distributions().get(package, ()))
 
 
 def _put_back(entries: Mapping[str, Entry]) -> None:

@@ -6,6 +6,7 @@ import os
 import pickle
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -131,6 +132,18 @@ def test_impossible_options_fail_in_the_constructor(name: str) -> None:
         assert caught.value.message.startswith(f"`{name}` cannot ")
         assert not caught.value.message.endswith(".")
         assert caught.value.hint
+
+
+@each_block
+@pytest.mark.parametrize("wrong", [{"dims": 4}, {"dims": "2"}, {"dims": None}, {"channels": 0}, {"channels": 6.4}])
+def test_impossible_forms_fail_in_the_bare_constructor_too(name: str, wrong: dict[str, Any]) -> None:
+    known = registry.entry(name)
+    widths = {"channels": CHANNELS} | ({"gate_channels": GATE_CHANNELS} if known.gated else {})
+    with pytest.raises(AttnzooError) as bare:
+        known.cls(**widths | wrong)
+    with pytest.raises(AttnzooError) as built:
+        registry.build(name, **{"gate_channels": GATE_CHANNELS, **widths, **wrong})
+    assert str(bare.value) == str(built.value)
 
 
 @pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).kind == "scale"])

@@ -1,6 +1,7 @@
 """EMA's equations, as loops."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,13 @@ def test_impossible_groups_are_told_with_the_divisors() -> None:
         "`ema` cannot split 48 channels into groups=32\n"
         "hint: 48 divides into 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 groups, and `groups=auto` takes the largest up to 32"
     )
+
+
+@pytest.mark.parametrize("groups", [0, -4, 7, 128, 8.0, True, None, "8", "Auto"])
+def test_impossible_groups_are_refused_in_the_bare_constructor_too(groups: Any) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        EMA(64, groups=groups)
+    assert caught.value.message == f"`ema` cannot split 64 channels into groups={groups!r}"
 
 
 def test_one_channel_a_group_has_constant_softmaxes() -> None:

@@ -111,12 +111,18 @@ def test_uneven_widths_work() -> None:
 
 
 WHOLE = "give a whole number from 1 up"
+ONE_OR_MORE = "give one whole number, or a list of two or more"
 
 
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
         ({"dims": 4}, "`UNet` has no dims=4", "dims is 2 for images and 3 for volumes"),
+        ({"dims": "2"}, "`UNet` has no dims='2'", "dims is 2 for images and 3 for volumes"),
+        ({"dims": [2]}, "`UNet` has no dims=[2]", "dims is 2 for images and 3 for volumes"),
+        ({"widths": 8.0}, "`UNet` cannot have widths=8.0", ONE_OR_MORE),
+        ({"widths": "48"}, "`UNet` cannot have widths='48'", ONE_OR_MORE),
+        ({"widths": None}, "`UNet` cannot have widths=None", ONE_OR_MORE),
         ({"in_channels": 0}, "`UNet` cannot have in_channels=0", WHOLE),
         ({"classes": 2.0}, "`UNet` cannot have classes=2.0", WHOLE),
         ({"classes": True}, "`UNet` cannot have classes=True", WHOLE),
@@ -150,6 +156,24 @@ def test_inputs_of_another_shape_are_refused() -> None:
         "`UNet` takes inputs shaped `(B, 1, D, H, W)`, not `(8, 8)`",
         "build it with dims=2 for images, dims=3 for volumes",
     )
+
+
+def test_sizes_without_a_pixel_are_refused() -> None:
+    assert refusal(lambda: UNet(widths=(2, 4))(torch.zeros(1, 3, 0, 8))) == (
+        "`UNet` cannot take an image of size `0×8`",
+        "every edge is 1 or more",
+    )
+
+
+def test_a_single_pixel_at_the_bottleneck_is_refused_in_training_with_the_next_good_size() -> None:
+    net = UNet(widths=(2, 4, 8))
+    assert refusal(lambda: net(torch.zeros(1, 3, 4, 3))) == (
+        "`UNet` cannot train on a single image of size `4×3`, which is one pixel at the bottleneck",
+        "take an edge of 5 or more, or two images or more",
+    )
+    for good in (torch.zeros(1, 3, 5, 1), torch.zeros(2, 3, 4, 3)):
+        assert net(good).shape[2:] == good.shape[2:]
+    assert net.eval()(torch.zeros(1, 3, 4, 3)).shape == (1, 12, 4, 3)
 
 
 def test_sites_are_told_in_full() -> None:

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from attnzoo import registry, spec
+from attnzoo.errors import listing
 
 from .examples import refused
 
@@ -48,11 +49,18 @@ def test_builds_by_name_and_by_spelling() -> None:
         ("EMA", "did you mean `ema`?"),
         ("grid-gate", "did you mean `grid_gate`?"),
         ("gird_gate", "did you mean `grid_gate`?"),
-        ("transformer", "blocks are `cbam`, `ema`, `gate`, `grid_gate` and `se`"),
     ],
 )
 def test_unknown_blocks_are_told(name: str, hint: str) -> None:
     assert refused(lambda: registry.build(name, 64)) == (f"`{name}` is no block", hint)
+
+
+def test_a_name_like_no_other_is_met_with_all_names() -> None:
+    message, hint = refused(lambda: registry.build("xyzzy", 64))
+    assert message == "`xyzzy` is no block"
+    # other tests of this process may have registered blocks of their own
+    assert hint == f"blocks are {listing(registry.available(), last='and')}"
+    assert {"cbam", "ema", "gate", "grid_gate", "se"} <= set(registry.available())
 
 
 @pytest.mark.parametrize(
@@ -62,6 +70,11 @@ def test_unknown_blocks_are_told(name: str, hint: str) -> None:
         (lambda: registry.build("cbam", 64, x=8), "`cbam` has no option `x`", "it has `reduction` and `kernel`"),
         (lambda: registry.build_block(NO_OPTION, 64), "`se` has no option `channels`", "it has `reduction`"),
         (lambda: registry.build("ema", 64, dims=4), "`ema` has no form for 4 spatial dimensions", "it has `2` or `3`"),
+        (
+            lambda: registry.build("se", 64, dims="2"),
+            "`se` has no form for '2' spatial dimensions",
+            "it has `2` or `3`",
+        ),
         (lambda: registry.build("gate", 64), "`gate` hears the decoder, and gate_channels is not given", GIVE),
         (lambda: registry.build("gate", 64, gate_channels=0), "`gate` cannot have gate_channels=0", WIDTH),
         (lambda: registry.build("se", 0), "`se` cannot have channels=0", WIDTH),

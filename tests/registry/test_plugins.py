@@ -1,9 +1,11 @@
 """Blocks from files and from installed packages."""
 
 import copy
+import hashlib
 import pickle
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -125,6 +127,7 @@ def test_installed_packages_bring_blocks_and_broken_ones_break_nobody(
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
     points = [f"{module.removeprefix('installed_')} = {module}" for module in (*sources, "installed_gone")]
+    (metadata / "top_level.txt").write_text("installed_good\n")
     (metadata / "entry_points.txt").write_text("\n".join(["[attnzoo.blocks]", *points, "class = installed_good:Mine"]))
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -136,6 +139,28 @@ def test_installed_packages_bring_blocks_and_broken_ones_break_nobody(
         "gone = installed_gone": "ModuleNotFoundError: No module named 'installed_gone'",
         "late = installed_late": "OSError: no disk",
     }
+    digest = hashlib.sha256(sources["installed_good"].encode()).hexdigest()
+    assert registry.sources("se+mine") == {"mine": f"installed_good.py {digest}, others 1.0"}
     message, _ = refused(lambda: registry.entry("late"))
     assert message.startswith("`late` is no block; the plugin `clash = installed_clash` is broken: `se` is attnzoo")
     assert message.endswith("; the plugin `late = installed_late` is broken: OSError: no disk")
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_source_of_a_block_is_what_ran(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN.format(name="mine"))
+    digest = registry.load_plugin(file).sha256
+    file.write_text("# changed, and not run again")
+    ran = {"mine": f"mine.py {digest}"}
+    assert registry.sources("mine@bottleneck/se@skip1") == ran
+    assert registry.sources("ema:inner=[se+mine:times=3.0]") == ran
+    assert registry.sources("none") == registry.sources("ema+nobody") == {}
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_block_typed_into_a_session_has_its_modules_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = ModuleType("session")
+    monkeypatch.setitem(sys.modules, "session", session)
+    exec(PLUGIN.format(name="mine"), session.__dict__)
+    assert registry.sources("mine") == {"mine": "session"}

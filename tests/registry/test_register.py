@@ -85,6 +85,21 @@ class Weightless(nn.Module):
         return x
 
 
+class Forwardless(nn.Module):
+    kind = "mix"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+
+class Plain:
+    kind = "mix"
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+
+
+FORWARD = "a block has `forward`, and one that scales the skip has `weights` too"
 CONSTRUCTOR = "it begins with (self, channels, *, …), or with (self, channels, gate_channels, *, …) if it is gated"
 GATED = "a gated block takes gate_channels and listens to `upsampled` or `coarse`; any other does neither"
 NAMED = "name every option, so that a typo is noticed"
@@ -100,7 +115,9 @@ OPTION = "an option is written `groups: int = 32`"
         (Kindless, "has kind='scales'", "`kind` says what it does to the skip: `scale`, `add` or `mix`"),
         (Deaf, "has listens=None and takes (channels, gate_channels)", GATED),
         (Eavesdropping, "has listens='coarse' and takes (channels)", GATED),
-        (Weightless, "has no weights", "a block has `forward`, and one that scales the skip has `weights` too"),
+        (Weightless, "has no weights", FORWARD),
+        (Forwardless, "has no forward", FORWARD),
+        (Plain, "is no torch.nn.Module", "derive it from torch.nn.Module"),
         (Defaultless, "has the option `by` without a default", OPTION),
         (Typeless, "has the option `by` without a type", OPTION),
         (Unspellable, "has the option `by` of a type that cannot be spelt", OPTION),
