@@ -88,8 +88,8 @@ def test_another_process_may_be_faster(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_default_is_drawn_into_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(phantom, "draw", lambda folder, **options: asked.append((folder, options)) or folder)
-    assert phantom.default_phantom(progress=True) == cache_folder() / "phantom-1"
-    assert asked == [(cache / "phantom-1", {"progress": True})]
+    assert phantom.default_phantom(progress=True) == cache_folder() / "phantom-2"
+    assert asked == [(cache / "phantom-2", {"progress": True})]
 
 
 def test_progress_is_told_on_stderr_only(

@@ -18,7 +18,7 @@ from attnzoo.data.phantom.export import annotations, png
 from attnzoo.data.progress import track
 from attnzoo.errors import AttnzooError
 
-VERSION = 1  # of the drawing: another pixel, another version
+VERSION = 2  # of the drawing: another pixel, another version
 MARK = "drawing.json"
 SPLITS = ("train", "valid", "test")
 ABOUT = """This is a drawing, not data: a phantom head CT made by `attnzoo data draw` from random numbers.
@@ -98,12 +98,13 @@ def render(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """A slice as image and label map, (size, size) each. Where bleeds meet, the first one stays."""
     image, labels = where.tissue(), np.zeros(where.u.shape, np.uint8)
+    clear = where.depth > 1.5 * where.pixel  # below that the blurred bone outshines any blood: no label there
     for what in bleeds:
         if (inside := depth(what, where)) is not None:
             image -= 7 * where.soft(0.35 * (inside + 0.05)) * (what.name == "IPH")  # oedema
             clots = 5 * np.cos(23 * where.u + 6 * what.traits[6]) * np.cos(19 * where.v + 6 * what.traits[7])
             image = where.paint(image, where.soft(inside), what.value + clots)
-            labels[(inside > 0) & (labels == 0)] = NAMES.index(what.name) + 1
+            labels[(inside > 0) & clear & (labels == 0)] = NAMES.index(what.name) + 1
     image = where.skull(image)
     image += where.person.tilt[0] * where.u + where.person.tilt[1] * where.v
     grain = random.standard_normal(image.shape)
