@@ -94,6 +94,13 @@ def test_absent_classes_are_named() -> None:
         "macro over 1 of 2 classes",
         "not in the test set's ground truth: SDH; absent classes: exclude",
     )
+    runs = [result(arm, seed, 0.5, averaged=1, absent=("SDH",)) for seed in (0, 1) for arm in ("none", "ema")]
+    runs[1].test["false_positive_pixels_on_absent"]["SDH"] = 1200
+    assert (
+        report.ablation(runs, {}).notes[2] == "pixels predicted as such, a number for each seed: none 0 0, ema 1,200 0"
+    )
+    alone = report.evaluation(runs[1].test, "test")
+    assert alone.notes[1] == "not in the ground truth, and predicted on so many pixels: SDH 1,200"
 
 
 def test_markdown_escapes_bars() -> None:
@@ -166,6 +173,7 @@ def test_evaluation_has_a_row_per_class() -> None:
     ]
     assert table.notes == (
         "macro over 2 of 2 classes; 7 images of valid, scored at image resolution; absent classes: exclude",
+        "not in the ground truth, and predicted on so many pixels: SDH 0",
     )
 
 

@@ -16,6 +16,10 @@ Plugins = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 Workers = Annotated[int, typer.Option(min=0, metavar="N", help="Processes that load images.")]
+Devices = Annotated[int, typer.Option(min=1, metavar="N", help="Processes, a device each (DDP).")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="The same bits again on a GPU, slower; a CPU needs no asking.")
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; the default is a folder in `runs/`.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Data set; the default is a drawn phantom.")]
 Seeds = Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, a run for each; the default is the recipe's.")]
@@ -77,7 +81,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 def parse_size(word: str) -> tuple[int, int]:
     """`96` → (96, 96), `96x128` → height 96, width 128."""
-    if (found := re.fullmatch(r"(\d+)(?:[x×](\d+))?", word)) is None:
+    if (found := re.fullmatch(r"0*([1-9]\d*)(?:[x×]0*([1-9]\d*))?", word)) is None:
         raise AttnzooError(
             f"`--image-size {word}` is no size", "write one number for a square, or height x width: `96x128`"
         )

@@ -31,7 +31,9 @@ def ablate(
     settings: options.Settings = None,
     out: options.Out = None,
     device: options.Device = "auto",
+    devices: options.Devices = 1,
     workers: options.Workers = 0,
+    deterministic: options.Deterministic = False,
     none: Annotated[bool, typer.Option("--none/--no-none", help="Compare with the network without attention.")] = True,
     plugins: options.Plugins = None,
 ) -> None:
@@ -51,7 +53,7 @@ def ablate(
     from attnzoo.workflows import ablate as workflow
     from attnzoo.workflows.execute import Setting
 
-    setting = Setting(device, workers, loaded, progress=True, say=say)
+    setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
     ablation = workflow.ablate(chosen, arms, numbers, open_data(folder, chosen), out, setting)
     typer.echo(report.text(ablation.table), nl=False)
     say(f"written to {ablation.folder}: table.md, table.tex, results.csv, scores.csv, cost.json")

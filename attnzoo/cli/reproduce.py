@@ -23,7 +23,9 @@ def reproduce(
     settings: options.Settings = None,
     out: options.Out = None,
     device: options.Device = "auto",
+    devices: options.Devices = 1,
     workers: options.Workers = 0,
+    deterministic: options.Deterministic = False,
     plugins: options.Plugins = None,
 ) -> None:
     """Check a paper's parameter counts, train its models, and print its tables with ours beside each number.
@@ -43,7 +45,7 @@ def reproduce(
     from attnzoo.workflows import reproduce as workflow
     from attnzoo.workflows.execute import Setting
 
-    setting = Setting(device, workers, loaded, progress=True, say=say)
+    setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
     counted = workflow.count(models, say)
     dataset = open_data(source, overridden[0])
     done = workflow.reproduce(counted, dataset, out, numbers, changes, setting)

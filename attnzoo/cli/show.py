@@ -22,7 +22,7 @@ def show(
     entry = registry.entry(name)
     about = describe(name)
     typer.echo(f"{name}: {entry.paper} ({entry.year})\n")
-    typer.echo(f"{inspect.getdoc(entry.cls) or 'No docstring.'}\n")
+    typer.echo(f"{inspect.cleandoc(entry.cls.__doc__ or 'No docstring.')}\n")
     rows = tuple((option, known.type, spec.spell(known.default)) for option, known in entry.options.items())
     if rows:
         typer.echo(report.text(report.Table(("option", "type", "default"), rows, align="lll")))

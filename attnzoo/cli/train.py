@@ -22,11 +22,9 @@ def train(
     settings: options.Settings = None,
     out: options.Out = None,
     device: options.Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, a device each (DDP).")] = 1,
+    devices: options.Devices = 1,
     workers: options.Workers = 0,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same bits again on a GPU, slower; a CPU needs no asking.")
-    ] = False,
+    deterministic: options.Deterministic = False,
     plugins: options.Plugins = None,
 ) -> None:
     """Train one model and print its scores. Interrupted, the same command goes on where it stopped."""
@@ -37,20 +35,14 @@ def train(
     loaded = options.load_plugins(plugins)
     options.known_blocks([spec.parse(chosen.model.attention)])
 
-    from attnzoo import report, training
-    from attnzoo.workflows.plan import default_run_folder
+    from attnzoo import report
+    from attnzoo.workflows.execute import Setting, execute, pending
+    from attnzoo.workflows.plan import Run, default_run_folder
 
     dataset = open_data(folder, chosen)
     run = out or default_run_folder(chosen, dataset.digest)
-    result = training.run(
-        chosen,
-        run,
-        data=dataset,
-        device=device,
-        devices=devices,
-        workers=workers,
-        deterministic=deterministic,
-        plugins=loaded,
-    )
+    setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
+    one = (Run(spec.parse(chosen.model.attention), chosen.training.seed, chosen, "."),)
+    (result,) = execute(one, pending(one, run, dataset, setting), run, dataset, setting)
     typer.echo(report.text(report.evaluation(result.test, "test")), nl=False)
     say(f"best epoch {result.best_epoch} by {result.selected_by}; written to {run}")

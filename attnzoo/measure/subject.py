@@ -30,18 +30,20 @@ class Subject:
 
 @contextmanager
 def named(name: str, batch: int) -> Iterator[None]:
-    """Say which module cannot run, and what helps."""
+    """Say which module cannot run, why, and what helps."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise AttnzooError(
             f"`{name}` at batch {batch} does not fit into the GPU's memory", "take a smaller --batch or --image-size"
         ) from error
-    except ValueError as error:
-        # batch norm's own words: it has no variance of one value
-        if "Expected more than 1 value" not in str(error):
-            raise
+    except AttnzooError:
+        raise
+    except Exception as error:  # a module may be anybody's, and fail in its own way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise AttnzooError(
-            f"`{name}` cannot take a training step at batch {batch}: a batch norm meets a single value per channel",
-            "take a larger --batch or --image-size, or --no-training",
+            f"`{name}` cannot run at batch {batch}: {reason}",
+            "take a larger --batch or --image-size, or --no-training"
+            if "Expected more than 1 value" in reason  # batch norm's own words: it has no variance of one value
+            else "call it on a tensor of this shape to see the whole of it",
         ) from error

@@ -48,10 +48,13 @@ def evaluation(summary: Mapping[str, Any], split: str) -> Table:
     ):
         rows.append((words, *(mean([summary[key][metric]]) for metric in SCORES)))
     headline = summary["global_macro"]
-    notes = (
+    notes: tuple[str, ...] = (
         f"macro over {headline['averaged']} of {headline['of']} classes; {summary['images']} images of {split}, "
         f"scored at {summary['resolution']} resolution; absent classes: {summary['absent']}",
     )
+    if absent := summary["false_positive_pixels_on_absent"]:
+        told = ", ".join(f"{name} {pixels:,}" for name, pixels in absent.items())
+        notes += (f"not in the ground truth, and predicted on so many pixels: {told}",)
     return Table(("class", "Dice", "IoU", "precision", "recall"), tuple(rows), f"Split {split}", notes)
 
 
@@ -95,6 +98,14 @@ def _averaged(results: Sequence[Result]) -> Iterable[str]:
     lacking = dict.fromkeys(name for one in results for name in one.test["false_positive_pixels_on_absent"])
     if lacking:
         yield f"not in the test set's ground truth: {', '.join(lacking)}; absent classes: {results[0].test['absent']}"
+        extra = {arm: [_on_absent(run.test) for run in runs] for arm, runs in _by_arm(results).items()}
+        told = ", ".join(f"{arm} {' '.join(f'{pixels:,}' for pixels in seeds)}" for arm, seeds in extra.items())
+        yield f"pixels predicted as such, a number for each seed: {told}"
+
+
+def _on_absent(summary: Mapping[str, Any]) -> int:
+    """False-positive pixels on the classes that the ground truth lacks."""
+    return sum(summary["false_positive_pixels_on_absent"].values())
 
 
 def _seeds(seeds: Sequence[int]) -> str:

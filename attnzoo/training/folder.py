@@ -15,7 +15,7 @@ import torch
 from attnzoo.data import Dataset
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Recipe
-from attnzoo.registry import Plugin, load_plugin
+from attnzoo.registry import Plugin, load_plugin, sources
 from attnzoo.results import FILE as RESULT
 from attnzoo.results import read_json, write_json, write_text
 
@@ -32,15 +32,17 @@ def loaded(plugins: Sequence[Plugin | Path | str]) -> tuple[Plugin, ...]:
     return tuple(plugin if isinstance(plugin, Plugin) else load_plugin(plugin) for plugin in plugins)
 
 
-def identity(recipe: Recipe, data: Dataset, plugins: Sequence[Plugin] = (), *, devices: int = 1) -> dict[str, Any]:
+def identity(recipe: Recipe, data: Dataset, *, devices: int = 1) -> dict[str, Any]:
     """What decides a run's numbers, ready for JSON: two runs with an equal identity are the same run.
 
-    `threads` are torch's CPU threads now; `processes` belong to it because batch norm sees its own process's batch.
+    `plugins` are the sources of its blocks that are not attnzoo's own, whether they came by a file, from an installed
+    package or from a script; `threads` are torch's CPU threads now; `processes` belong to it because batch norm sees
+    its own process's batch.
     """
     return {
         "recipe": recipe.decides(),
         "data": data.digest,
-        "plugins": [{"name": plugin.path.name, "sha256": plugin.sha256} for plugin in plugins],
+        "plugins": sources(recipe.model.attention),
         "precision": recipe.training.precision,
         "threads": torch.get_num_threads(),
         "processes": devices,
@@ -70,6 +72,8 @@ def is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
         hint = "give another folder, or delete this one"
         if {**there, "threads": 0} == {**wanted, "threads": 0}:
             hint = f"set OMP_NUM_THREADS={there['threads']} to go on there, or {hint}"
+        elif {**there, "plugins": {}} == wanted:
+            hint = f"name what registers its block (`--plugin`), or {hint}"
         raise AttnzooError(f"`{folder}` holds another run: {_differences(there, wanted)}", hint)
     return (folder / RESULT).exists()
 
@@ -80,7 +84,8 @@ def begin(folder: Path, wanted: Mapping[str, Any], recipe: Recipe, data: Dataset
         left.unlink()
     paths = [str(plugin.path) for plugin in plugins]
     # first of all files: what lies in a folder without it is somebody else's
-    write_json(folder / RUN, {"schema": SCHEMA, "identity": wanted, "classes": list(data.classes), "plugins": paths})
+    about = {"classes": list(data.classes), "plugins": paths, "data": str(data.root.resolve())}
+    write_json(folder / RUN, {"schema": SCHEMA, "identity": wanted, **about})
     write_text(folder / RECIPE, recipe.to_toml())
 
 
@@ -120,26 +125,36 @@ def read_run(folder: Path) -> tuple[Recipe, tuple[str, ...]]:
     from attnzoo.recipe import from_toml
 
     run = _read(folder)
-    for path, known in zip(run["plugins"], run["identity"]["plugins"], strict=True):
+    for path in run["plugins"]:
         if not Path(path).is_file():
             raise AttnzooError(f"`{folder}` needs the plugin `{path}`, which is not there", "put the file back")
-        if load_plugin(path).sha256 != known["sha256"]:
-            raise AttnzooError(
-                f"the plugin `{path}` has changed since `{folder}` was run",
-                "put the old file back, or run it again into another folder",
-            )
+        load_plugin(path)
     try:
         recipe = from_toml((folder / RECIPE).read_text(encoding="utf-8"), name=folder.name, source=str(folder / RECIPE))
     except FileNotFoundError as error:
         raise AttnzooError(f"`{folder / RECIPE}` is missing", "delete the run's folder, and run it again") from error
     if recipe.decides() != run["identity"]["recipe"]:
         raise AttnzooError(f"`{folder / RECIPE}` was changed after the run", "run it into another folder")
+    there, now = run["identity"]["plugins"], sources(recipe.model.attention)
+    # a block that is not registered any more is told when the model is built
+    if changed := [name for name in there if name in now and now[name] != there[name]]:
+        raise AttnzooError(
+            f"the source of `{changed[0]}` has changed since `{folder}` was run: "
+            f"{_short(there[changed[0]])} there, {_short(now[changed[0]])} here",
+            "put the old one back, or run it again into another folder",
+        )
     return recipe, tuple(run["classes"])
+
+
+def own_data(folder: Path) -> tuple[Path, str]:
+    """Where the data of a run lay when it began, and their digest."""
+    run = _read(folder)
+    return Path(run["data"]), run["identity"]["data"]
 
 
 def _read(folder: Path) -> dict[str, Any]:
     run = read_json(folder / RUN, f"`{folder}` holds no run", "give the folder that `attnzoo train` wrote")
-    if run.get("schema") != SCHEMA or not {"identity", "classes", "plugins"} <= run.keys():
+    if run.get("schema") != SCHEMA or not {"identity", "classes", "plugins", "data"} <= run.keys():
         raise AttnzooError(f"`{folder / RUN}` is not of schema {SCHEMA}", "run it again with this attnzoo")
     return run
 
@@ -165,11 +180,12 @@ def _in_use(folder: Path, who: str) -> AttnzooError:
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """Every field that differs: "`training.epochs`: 50 there, 2 here"."""
     old, new = _flat(there), _flat(here)
+    # the recipe says it as `training.precision`; and other blocks have other sources
+    implied = ("precision", "plugins.") if old["model.attention"] != new["model.attention"] else ("precision",)
     return "; ".join(
         f"`{field}`: {_short(old.get(field))} there, {_short(new.get(field))} here"
         for field in dict.fromkeys([*old, *new])
-        # the recipe says it as `training.precision`
-        if old.get(field) != new.get(field) and field != "precision"
+        if old.get(field) != new.get(field) and not field.startswith(implied)
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +54,8 @@ def evaluate(
     *,
     device: str = "auto",
     workers: int = 0,
-    resolution: Literal["image", "network"] | None = None,
-    absent: Literal["exclude", "zero", "one", "error"] | None = None,
+    resolution: str | None = None,
+    absent: str | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Score a finished run on a split of a data set; on the run's own data, the numbers of its `result.json`.

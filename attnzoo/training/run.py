@@ -5,22 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from attnzoo import results
-from attnzoo.data import Dataset, mask
-from attnzoo.data.loading import loader
-from attnzoo.data.progress import track
-from attnzoo.errors import AttnzooError, listing
+from attnzoo.data import Dataset, open_dataset
+from attnzoo.data.phantom import default_phantom
 from attnzoo.insertion import insertions
-from attnzoo.losses import balanced_weights, build_loss
 from attnzoo.measure.parameters import parameters
-from attnzoo.models import build_model, empty_model
+from attnzoo.models import empty_model
 from attnzoo.recipe import Recipe
 from attnzoo.registry import Plugin
 from attnzoo.results import Result
 from attnzoo.training import folder as folders
-from attnzoo.training.checkpoints import LAST, load_best, resume
+from attnzoo.training.checkpoints import load_best, resume
+from attnzoo.training.checks import check_job, check_splits, class_weights
 from attnzoo.training.devices import check_devices, describe, resolve_device
 from attnzoo.training.history import History
 from attnzoo.training.job import Job
@@ -28,14 +24,12 @@ from attnzoo.training.scoring import score
 from attnzoo.training.surroundings import cpu_threads, determinism, stoppable
 from attnzoo.training.tables import write_confusion, write_scores
 
-SPLITS = ("train", "valid", "test")
-
 
 def run(
     recipe: Recipe,
-    folder: Path,
+    folder: Path | str,
     *,
-    data: Dataset,
+    data: Dataset | Path | str | None = None,
     device: str = "auto",
     devices: int = 1,
     workers: int = 0,
@@ -53,7 +47,8 @@ def run(
     Args:
         recipe: What decides the numbers.
         folder: The run's own folder, new, empty, or from this call before.
-        data: With the splits `train`, `valid` and `test`, opened by `recipe.data`.
+        data: With the splits `train`, `valid` and `test`, opened by `recipe.data`; or its folder. Without any, the
+            phantom head CT, drawn into the cache folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         devices: Processes that share `training.batch_size`, a device each (DDP). Python starts them anew, so a script
             needs `if __name__ == "__main__":`.
@@ -70,14 +65,17 @@ def run(
     """
     where = resolve_device(device)
     check_devices(recipe, where, devices)
-    _check_splits(data, devices)
+    if not isinstance(data, Dataset):
+        root = default_phantom(progress=progress) if data is None else Path(data)
+        data = open_dataset(root, recipe.data, progress=progress)
+    check_splits(data, devices)
     known = folders.loaded(plugins)
     job = Job(recipe, Path(folder), data, where, devices, workers, progress, known, deterministic)
     with cpu_threads(threads):
-        wanted = folders.identity(recipe, data, known, devices=devices)
+        wanted = folders.identity(recipe, data, devices=devices)
         if folders.is_finished(job.folder, wanted):
             return Result.read(job.folder)
-        _check_recipe(job)
+        check_job(job)
         # on a CPU all algorithms are deterministic, and some are slower for being asked
         with stoppable(), determinism(deterministic and where.type != "cpu"), folders.locked(job.folder):
             # asked again, now that nobody else can finish or claim it
@@ -95,7 +93,7 @@ def _train(job: Job) -> History:
     # importing lightning takes seconds, which a finished run need not wait for
     from attnzoo.training.fit import fit
 
-    return fit(job, history, _class_weights(job))
+    return fit(job, history, class_weights(job))
 
 
 def _finish(job: Job, history: History, wanted: dict[str, Any]) -> Result:
@@ -136,40 +134,3 @@ def _finish(job: Job, history: History, wanted: dict[str, Any]) -> Result:
     )
     result.write(job.folder)
     return result
-
-
-def _check_splits(data: Dataset, devices: int) -> None:
-    """A run needs three splits, and an image of each for every process."""
-    if missing := [split for split in SPLITS if split not in data.splits]:
-        raise AttnzooError(
-            f"a run needs the splits {listing(SPLITS, last='and')}; the data set lacks {listing(missing, last='and')}",
-            "see `attnzoo data check`",
-        )
-    for split in SPLITS:
-        if (images := len(data.splits[split].samples)) < devices:
-            raise AttnzooError(
-                f"the split `{split}` has {images} images, which is too few for {devices} processes"
-                if images
-                else f"the split `{split}` has no images",
-                "take fewer devices" if images else "see `attnzoo data check`",
-            )
-
-
-def _check_recipe(job: Job) -> None:
-    """What cannot be built is refused before a folder is claimed for it."""
-    weights, classes = job.recipe.training.class_weights, len(job.data.classes)
-    build_loss(job.recipe.training.loss, class_weights=[1.0] * classes if weights == "balanced" else weights)
-    loader(job.data, "train", job.recipe, train=True, world=job.devices)
-    (empty_model if (job.folder / LAST).exists() else build_model)(job.recipe, classes)
-
-
-def _class_weights(job: Job) -> tuple[float, ...] | None:
-    """The recipe's weights; `balanced` ones from the pixels of the training masks at the images' own size."""
-    weights = job.recipe.training.class_weights
-    if weights != "balanced":
-        return weights
-    counts = np.zeros(256, np.int64)
-    samples = job.data.splits["train"].samples
-    for sample in track(samples, "counting pixels", total=len(samples), show=job.progress):
-        counts += np.bincount(mask(job.data, sample).ravel(), minlength=256)
-    return balanced_weights(counts[: len(job.data.classes)].tolist())

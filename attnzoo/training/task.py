@@ -113,9 +113,12 @@ class Task(LightningModule):
         counts = torch.stack(self.tally.matrices).sum(0)
         batches = torch.tensor([batch["dice"] for batch in self.tally.batches], dtype=torch.float64)
         total = self._sum(counts)
-        self.row["val_macro_dice"] = metrics.macro(total, absent=self.recipe.scores.absent).dice
+        self.row["val_macro_dice"] = self._macro_dice(total)
         self.row["val_batch_dice"] = self._mean(batches[~batches.isnan()])
         self.row["val_loss"] = self._mean(torch.stack(self.validation_losses))
+
+    def _macro_dice(self, total: Tensor) -> float:
+        return metrics.macro(total, absent=self.recipe.scores.absent, class_names=self.data.classes).dice
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["attnzoo"] = self.history.state()

@@ -8,6 +8,7 @@ from typing import Any
 
 from attnzoo import report, spec
 from attnzoo.data.dataset import Dataset
+from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Recipe
 from attnzoo.results import Result, environment, read_json, write_json, write_text
 from attnzoo.training.tables import SCORES
@@ -79,6 +80,8 @@ def _recorded(folder: Path, recipe: Recipe) -> tuple[Run, ...]:
     if not (folder / FILE).exists():
         return ()
     record = read_json(folder / FILE, f"there is no `{folder / FILE}`", "give another folder")
+    if record.get("schema") != SCHEMA:
+        raise AttnzooError(f"`{folder / FILE}` is not of schema {SCHEMA}", "give another folder")
     return tuple(run for one in record["runs"] for run in plan(recipe, [spec.parse(one["arm"])], [one["seed"]]))
 
 

@@ -20,27 +20,30 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how runs are executed; `plugins` alone is part of their identity."""
+    """Where and how runs are executed; the number of `devices` alone is part of their identity."""
 
     device: str = "auto"
     workers: int = 0
     plugins: tuple[Plugin, ...] = ()
     progress: bool = False
     say: Say = lambda line: None
+    devices: int = 1
+    deterministic: bool = False
 
 
 def pending(runs: Sequence[Run], folder: Path, data: Dataset, setting: Setting) -> tuple[Run, ...]:
     """The runs that are left to do, every model among them rehearsed.
 
     Raises:
-        AttnzooError: A folder belongs to another run, or a model is impossible.
+        AttnzooError: The data lack a split, a folder belongs to another run, or a model is impossible.
     """
+    training.check_splits(data, setting.devices)
     left = tuple(run for run in runs if not finished(run, folder, data, setting))
     device = training.resolve_device(setting.device)
     models = {run.recipe.override({"training.seed": 0}).digest(): run for run in left}
     for number, run in enumerate(models.values(), 1):
         setting.say(f"rehearsing {number}/{len(models)}: {run.attention}")
-        rehearse(run.recipe, len(data.classes), batch_sizes(run, data, device), device)
+        rehearse(run.recipe, len(data.classes), batch_sizes(run, data, device, setting.devices), device)
     return left
 
 
@@ -66,8 +69,10 @@ def execute(
                 data=data,
                 device=setting.device,
                 workers=setting.workers,
+                devices=setting.devices,
                 plugins=setting.plugins,
                 progress=setting.progress,
+                deterministic=setting.deterministic,
             )
         )
         done += 1
@@ -76,13 +81,13 @@ def execute(
 
 def finished(run: Run, folder: Path, data: Dataset, setting: Setting) -> bool:
     """Whether a run has its result below `folder`; its folder is refused if it belongs to another run."""
-    return is_finished(folder / run.folder, identity(run.recipe, data, setting.plugins))
+    return is_finished(folder / run.folder, identity(run.recipe, data, devices=setting.devices))
 
 
-def batch_sizes(run: Run, data: Dataset, device: torch.device) -> tuple[int, ...]:
+def batch_sizes(run: Run, data: Dataset, device: torch.device, devices: int = 1) -> tuple[int, ...]:
     """The batches worth a rehearsal: an epoch's last, maybe of a single image; on a GPU, for its memory, a full one."""
-    images = len(data.splits["train"].samples)
-    full = min(run.recipe.training.batch_size, images)
+    images = -(-len(data.splits["train"].samples) // devices)
+    full = min(max(1, run.recipe.training.batch_size // devices), images)
     last = min(images % full or full, 2)
     return tuple(dict.fromkeys((last, full) if device.type == "cuda" else (last,)))
 

@@ -43,7 +43,9 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     """The pixels of a class that touch another one, or the picture's edge, on one of four sides: bool (H, W)."""
     around = np.pad(mask, 1)
     neighbours = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
-    return (mask > 0) & np.any([neighbour != mask for neighbour in neighbours], axis=0)
+    touches = np.logical_or.reduce([neighbour != mask for neighbour in neighbours])
+    outline: np.ndarray = touches & (mask > 0)
+    return outline
 
 
 def _visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""One training step of every model before any is trained: an impossible last arm costs seconds and not a night."""
+"""A step of every model before any is trained: an impossible last arm costs seconds and not a night."""
 
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnzoo import insertion, losses, models
 from attnzoo.errors import AttnzooError
@@ -15,7 +16,7 @@ from attnzoo.training.devices import autocast
 
 
 def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.device) -> int:
-    """Build a recipe's model and take training steps on noise at the recipe's image size.
+    """Build a recipe's model, and take training steps and one of evaluation on noise at the recipe's image size.
 
     Args:
         recipe: Whose model, loss, precision and image size are tried.
@@ -30,36 +31,51 @@ def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.
         AttnzooError: The model cannot be built, or a step fails; says in which arm and, where it is known, at which
             site and in which block.
     """
-    model = models.build_model(recipe, classes)
+    with _told(recipe, "cannot be built"):
+        model = models.build_model(recipe, classes)
     weights = recipe.training.class_weights
     loss = losses.build_loss(recipe.training.loss, class_weights=weights if isinstance(weights, tuple) else None)
     _check_sizes(model, recipe.data.image_size)
     model.train().to(device)
     loss.to(device)
+    height, width = recipe.data.image_size
     for number in images:
-        try:
-            _step(model, loss, recipe, classes, number, device)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            height, width = recipe.data.image_size
-            memory = isinstance(error, torch.OutOfMemoryError)
-            raise AttnzooError(
-                f"`{recipe.model.attention}` cannot take a training step on {number} × {height}×{width} pixels"
-                f"{_where(model, error)}: {_first_line(error)}",
-                "take a smaller batch_size or image_size"
-                if memory
-                else "leave the arm out, or change image_size or batch_size",
-            ) from error
+        with _told(recipe, f"cannot take a training step on {number} × {height}×{width} pixels", model):
+            torch.autograd.backward(_loss(model, loss, recipe, classes, number, device))
+    with _told(recipe, f"cannot be evaluated on 1 × {height}×{width} pixels", model), torch.inference_mode():
+        _loss(model.eval(), loss, recipe, classes, 1, device)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _step(model: nn.Module, loss: nn.Module, recipe: Recipe, classes: int, images: int, device: torch.device) -> None:
+@contextmanager
+def _told(recipe: Recipe, what: str, model: nn.Module | None = None) -> Iterator[None]:
+    """Say which arm, and in which block. A block of somebody's own can fail in any way."""
+    try:
+        yield
+    except AttnzooError:
+        raise
+    except Exception as error:
+        where = _where(model, error) if model is not None else ""
+        memory = isinstance(error, torch.OutOfMemoryError)
+        raise AttnzooError(
+            f"`{recipe.model.attention}` {what}{where}: {_first_line(error)}",
+            "take a smaller batch_size or image_size"
+            if memory
+            else "leave the arm out, or mend its block"
+            if where or model is None
+            else "leave the arm out, or change image_size or batch_size",
+        ) from error
+
+
+def _loss(model: nn.Module, loss: nn.Module, recipe: Recipe, classes: int, images: int, device: torch.device) -> Tensor:
+    """A model's loss on noise."""
     generator = torch.Generator().manual_seed(0)
     size = recipe.data.image_size
     batch = torch.randn(images, recipe.model.in_channels, *size, generator=generator)
     truth = torch.randint(classes, (images, *size), generator=generator)
     with autocast(device, recipe.training.precision):
-        score = loss(model(batch.to(device)), truth.to(device))
-    score.backward()
+        value: Tensor = loss(model(batch.to(device)), truth.to(device))
+    return value
 
 
 def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:

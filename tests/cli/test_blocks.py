@@ -9,14 +9,13 @@ from attnzoo import registry
 
 from .conftest import Attnzoo
 
-PLUGIN = '''
+PLUGIN = """
 from torch import Tensor, nn
 from attnzoo.registry import register
 
 
 @register("wide_only", paper="Somebody: Wide", year=2026, reference="https://example.org")
 class WideOnly(nn.Module):
-    """Wants many channels."""
     kind = "add"
 
     def __init__(self, channels: int, *, least: int = 1000) -> None:
@@ -27,7 +26,7 @@ class WideOnly(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,9 @@ def test_list_as_json(attnzoo: Attnzoo) -> None:
 def test_a_plugins_block_is_listed_even_where_64_channels_do_not_fit(attnzoo: Attnzoo, plugin: Path) -> None:
     rows = {row["name"]: row for row in json.loads(attnzoo("list", "--json", "--plugin", plugin).out)}
     assert rows["wide_only"]["parameters"] is None
-    assert "n/a" in attnzoo("show", "wide_only", "--plugin", plugin).out
+    shown = attnzoo("show", "wide_only", "--plugin", plugin).out
+    assert "parameters at 64 channels: n/a" in shown
+    assert "No docstring." in shown  # and not that of torch.nn.Module
 
 
 def test_broken_plugins_are_talk(attnzoo: Attnzoo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Commands from outside, on a drawn data set: what is on stdout, what on stderr, what on disk."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,30 @@ def test_evaluate_gives_the_results_numbers(attnzoo: Attnzoo, run: Path, drawn: 
     assert json.loads(done.out) == json.loads((run / "result.json").read_text(encoding="utf-8"))["test"]
     table = attnzoo("evaluate", run, "--data", drawn, "--split", "valid", "--device", "cpu").out
     assert table.startswith("Split valid\n\nclass ")
+
+
+def test_evaluate_takes_the_runs_own_data_and_other_rules(
+    attnzoo: Attnzoo, run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    assert attnzoo("evaluate", run, "--json").out == attnzoo("evaluate", run, "--data", drawn, "--json").out
+    told = json.loads(attnzoo("evaluate", run, "--absent", "zero", "--resolution", "network", "--json").out)
+    assert (told["absent"], told["resolution"]) == ("zero", "network")
+    moved = shutil.copytree(run, tmp_path / "run")
+    about = json.loads((moved / "run.json").read_text(encoding="utf-8"))
+    about["identity"]["data"] = "f" * 64
+    (moved / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    assert f"warning: `{drawn}` has changed since `{moved}` was trained on it" in attnzoo("evaluate", moved).err
+    (moved / "run.json").write_text(json.dumps(about | {"data": "/nowhere"}), encoding="utf-8")
+    assert attnzoo("evaluate", moved).err == (
+        f"error: the data of `{moved}` are not at `/nowhere` any more\nhint: say where they are: `--data DIR`\n"
+    )
+
+
+def test_train_rehearses(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:
+    done = attnzoo("train", tiny, "--data", drawn, "--image-size", 1, "--batch-size", 19, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert done.err.startswith("rehearsing 1/1: none\nerror: `UNet` cannot train on a single image of size `1×1`")
+    assert not (tmp_path / "out").exists()
 
 
 def test_evaluate_refuses(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_sizes(word: str, size: tuple[int, int]) -> None:
     assert options.parse_size(word) == size
 
 
-@pytest.mark.parametrize("word", ["", "96x", "x96", "1.5", "-3", "96x96x96"])
+@pytest.mark.parametrize("word", ["", "96x", "x96", "1.5", "-3", "0", "96x0", "96x96x96"])
 def test_no_sizes(word: str) -> None:
     assert refusal(options.parse_size, word) == (
         f"`--image-size {word}` is no size",

@@ -117,12 +117,12 @@ def test_a_batch_norm_without_variance_is_told() -> None:
     with pytest.raises(AttnzooError) as caught:
         measure.compare(one, batch=1, **QUICK)
     assert str(caught.value) == (
-        "`norm` cannot take a training step at batch 1: a batch norm meets a single value per channel\n"
-        "hint: take a larger --batch or --image-size, or --no-training"
+        "`norm` cannot run at batch 1: Expected more than 1 value per channel when training, "
+        "got input size torch.Size([1, 3, 1, 1])\nhint: take a larger --batch or --image-size, or --no-training"
     )
 
 
-def test_memory_that_does_not_suffice_is_told_and_other_errors_pass() -> None:
+def test_a_module_that_cannot_run_is_told() -> None:
     class Raises(nn.Module):
         def __init__(self, error: Exception) -> None:
             super().__init__()
@@ -136,8 +136,11 @@ def test_memory_that_does_not_suffice_is_told_and_other_errors_pass() -> None:
     assert str(caught.value) == (
         "`big` at batch 1 does not fit into the GPU's memory\nhint: take a smaller --batch or --image-size"
     )
-    with pytest.raises(ValueError, match="another matter"):
+    with pytest.raises(AttnzooError) as caught:
         measure.compare({"x": measure.Subject(Raises(ValueError("another matter")), ((3, 8, 8),))}, **QUICK)
+    assert str(caught.value) == (
+        "`x` cannot run at batch 1: another matter\nhint: call it on a tensor of this shape to see the whole of it"
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

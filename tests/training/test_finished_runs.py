@@ -114,8 +114,8 @@ def test_a_changed_plugin_is_told(moved, plugin):
     try:
         with pytest.raises(AttnzooError) as error:
             load(moved)
-        assert error.value.message == f"the plugin `{plugin}` has changed since `{moved}` was run"
-        assert error.value.hint == "put the old file back, or run it again into another folder"
+        assert error.value.message.startswith(f'the source of `noisy` has changed since `{moved}` was run: "noisy.py ')
+        assert error.value.hint == "put the old one back, or run it again into another folder"
     finally:
         plugin.write_text(source)
     load(moved)

@@ -1,10 +1,12 @@
 """What a run refuses, in which words, and that nothing is left of it."""
 
+import numpy as np
 import pytest
 import torch
 
 from attnzoo.data import Dataset
 from attnzoo.errors import AttnzooError
+from attnzoo.registry.entries import ENTRIES
 from attnzoo.results import Result
 from attnzoo.training import run
 from attnzoo.training.task import Task
@@ -39,10 +41,29 @@ def test_other_data_threads_and_plugins_are_another_run(finished, recipe, data, 
         f'`{finished}` holds another run: `data`: "{data.digest[:12]}…" there, "ffffffffffff…" here; '
         "`threads`: 1 there, 2 here"
     )
-    assert "`plugins`: [{" in refusal(recipe, finished, data, threads=1).message
     error = refusal(recipe, finished, data, plugins=[plugin], threads=3)
     assert error.message == f"`{finished}` holds another run: `threads`: 1 there, 3 here"
     assert error.hint == "set OMP_NUM_THREADS=1 to go on there, or give another folder, or delete this one"
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_plugin_that_was_not_named_is_asked_for(finished, recipe, data):
+    ENTRIES.pop("noisy")
+    error = refusal(recipe, finished, data, threads=1)
+    assert error.message.endswith('…" there, none here')
+    assert error.hint == "name what registers its block (`--plugin`), or give another folder, or delete this one"
+
+
+def test_a_changed_block_is_another_run(finished, recipe, data, plugin):
+    source = plugin.read_text()
+    plugin.write_text(source + "# changed\n")
+    try:
+        message = refusal(recipe, finished, data, plugins=[plugin], threads=1).message
+        assert message.startswith(f'`{finished}` holds another run: `plugins.noisy`: "noisy.py ')
+    finally:
+        plugin.write_text(source)
+    # what is not used decides nothing, and what was registered before need not be named again
+    assert go(recipe, finished, data, plugins=[plugin], threads=1) == go(recipe, finished, data, threads=1)
 
 
 def test_a_folder_of_something_else_is_refused(plain, data, tmp_path):
@@ -73,6 +94,7 @@ def test_missing_and_small_splits_are_refused(plain, data, tmp_path):
         ({"model.attention": "ema:groups=3"}, "`ema` cannot split 4 channels"),
         ({"training.loss": "cross_entrpy"}, "`cross_entrpy` is no loss"),
         ({"training.loss": "dice", "training.class_weights": "balanced"}, "`dice` takes no class_weights"),
+        ({"training.class_weights": [1.0, 2.0]}, "2 class_weights do not fit 6 classes"),
         ({"data.augmentation": ["hflp"]}, "`data.augmentation` knows no `hflp`"),
         ({"training.precision": "16-mixed"}, "`training.precision = 16-mixed` needs a GPU"),
         (
@@ -115,6 +137,22 @@ def test_a_loss_that_is_no_number_is_refused_and_leaves_no_result(look_every, pl
     assert not (tmp_path / "run" / "last.ckpt").exists()
 
 
-def test_too_few_class_weights_are_refused(plain, data, tmp_path):
-    few = plain.override({"training.class_weights": [1.0, 2.0]})
-    assert refusal(few, tmp_path / "run", data).message == "2 class_weights do not fit 6 classes"
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        (
+            "error",
+            "the ground truth of `test` has no pixel of class `EDH`, `IPH`, `IVH`, `SAH` and `SDH`, "
+            "and `scores.absent = error` refuses that",
+        ),
+        ("exclude", "the ground truth of `valid` has no pixel of any foreground class, so no epoch can be the best"),
+    ],
+)
+def test_absent_classes_are_told_before_training(absent, message, plain, data, tmp_path, monkeypatch):
+    full = np.arange(6, dtype=np.uint8)[None]
+    lacking = data.splits["test" if absent == "error" else "valid"].samples
+    monkeypatch.setattr("attnzoo.training.checks.mask", lambda _, sample: full * (sample not in lacking))
+    error = refusal(plain.override({"scores.absent": absent}), tmp_path / "run", data)
+    assert error.message == message
+    assert error.hint == ("choose another policy: `exclude`" if absent == "error" else "see `attnzoo data check`")
+    assert not (tmp_path / "run").exists()

@@ -1,8 +1,10 @@
 """One run from outside: what the folder holds, what its numbers are, what it says."""
 
 import csv
+import hashlib
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from attnzoo import metrics, models
 from attnzoo.data import mask
+from attnzoo.errors import AttnzooError
 from attnzoo.losses import balanced_weights
 from attnzoo.results import Result
 from attnzoo.training import run
@@ -46,7 +49,7 @@ def test_the_best_epoch_is_the_best_of_the_curves(finished, data):
     )
 
 
-def test_the_result_says_what_was_run_and_where(finished, recipe, data):
+def test_the_result_says_what_was_run_and_where(finished, recipe, data, plugin):
     result = Result.read(finished)
     assert (result.attention, result.seed, result.classes, result.selected_by) == (
         "noisy",
@@ -58,7 +61,7 @@ def test_the_result_says_what_was_run_and_where(finished, recipe, data):
     assert result.identity["recipe"] == recipe.decides()
     assert result.identity["data"] == data.digest
     assert result.identity["threads"] == 1
-    assert result.identity["plugins"][0]["name"] == "noisy.py"
+    assert result.identity["plugins"] == {"noisy": f"noisy.py {hashlib.sha256(plugin.read_bytes()).hexdigest()}"}
     assert [(one["site"], one["block"]) for one in result.insertions] == [("skip1", "noisy")]
     assert result.environment["device"] == "cpu"
     assert result.environment["workers"] == 0
@@ -189,3 +192,17 @@ def test_threads_and_determinism_are_put_back(plain, data, tmp_path, monkeypatch
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
     assert json.loads((tmp_path / "run" / "run.json").read_text())["identity"] == result.identity
+
+
+def test_data_may_be_a_folder(finished, drawing, recipe, plugin):
+    same = run(recipe, finished, data=drawing, device="cpu", progress=False, plugins=[plugin], threads=1)
+    assert same == Result.read(finished)
+
+
+def test_without_data_there_is_the_phantom(tmp_path, plain, monkeypatch):
+    drawn = []
+    module = sys.modules["attnzoo.training.run"]  # the package's `run` is the function
+    monkeypatch.setattr(module, "default_phantom", lambda *, progress: drawn.append(progress) or tmp_path)
+    with pytest.raises(AttnzooError, match="no data set"):
+        run(plain, tmp_path / "run", progress=False)
+    assert drawn == [False]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,20 @@ def test_changed_data_are_refused(copy: Path, drawn: Path, tiny: Recipe, tmp_pat
     leaky = tiny.override({"data.allow_leakage": True})
     with pytest.raises(AttnzooError, match=r"holds another run: .*`data`: "):
         ablate(leaky, spec.parse_arms(ARMS), (0,), open_dataset(other, leaky.data), copy)
+
+
+def test_data_without_a_split_are_refused_before_anything_is_built(tiny: Recipe, data: Dataset, tmp_path: Path) -> None:
+    lacking = replace(data, splits={"test": data.splits["test"]})
+    with pytest.raises(AttnzooError, match="the data set lacks `train` and `valid`"):
+        ablate(tiny, spec.parse_arms(ARMS), (0,), lacking, tmp_path / "out", Setting(say=pytest.fail))
+
+
+def test_another_program_s_record_is_refused(tiny: Recipe, data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "ablation.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(AttnzooError) as error:
+        ablate(tiny, spec.parse_arms(ARMS), (0,), data, tmp_path)
+    assert error.value.message == f"`{tmp_path / 'ablation.json'}` is not of schema 1"
+    assert error.value.hint == "give another folder"
 
 
 def test_an_impossible_last_arm_fails_before_training(tiny: Recipe, data: Dataset, tmp_path: Path) -> None:

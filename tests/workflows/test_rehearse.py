@@ -33,6 +33,19 @@ class Brittle(nn.Module):
         raise RuntimeError("the map is too brittle.\\nsecond line")
 
 
+@register("evasive", paper="none", year=2026, reference="none")
+class Evasive(nn.Module):
+    """Fails outside training."""
+    kind = "mix"
+
+    def __init__(self, channels: int, *, groups: int = 1) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, channels, 1, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(x) if self.training else x.nothing
+
+
 @register("fixed_size", paper="none", year=2026, reference="none")
 class FixedSize(nn.Module):
     """Bound to a map size."""
@@ -82,7 +95,21 @@ def test_a_failing_forward_names_site_and_block(tiny: Recipe) -> None:
         "`se:reduction=2+brittle` cannot take a training step on 2 × 32×32 pixels"
         " (`brittle` at skip level 1): the map is too brittle"
     )
-    assert error.hint == "leave the arm out, or change image_size or batch_size"
+    assert error.hint == "leave the arm out, or mend its block"
+
+
+def test_a_block_that_fails_in_evaluation_only_is_told(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"model.attention": "evasive"}))
+    assert error.message == (
+        "`evasive` cannot be evaluated on 1 × 32×32 pixels (`evasive` at skip level 1):"
+        " 'Tensor' object has no attribute 'nothing'"
+    )
+
+
+def test_a_constructor_that_fails_in_its_own_way_is_told(tiny: Recipe) -> None:
+    error = refusal(tiny.override({"model.attention": "evasive:groups=3"}))
+    assert error.message == "`evasive:groups=3` cannot be built: in_channels must be divisible by groups"
+    assert error.hint == "leave the arm out, or mend its block"
 
 
 def test_a_block_bound_to_a_map_size_is_asked(tiny: Recipe) -> None:
@@ -91,8 +118,12 @@ def test_a_block_bound_to_a_map_size_is_asked(tiny: Recipe) -> None:
 
 
 def test_a_batch_too_small_for_batch_norm_is_told(tiny: Recipe) -> None:
-    error = refusal(tiny.override({"data.image_size": 1}), images=(1,))
-    assert error.message.startswith("`none` cannot take a training step on 1 × 1×1 pixels: Expected more than 1 value")
+    deep = {"model.host": "smp.Unet", "model.encoder": "resnet18"}
+    error = refusal(tiny.override(deep), images=(1,))
+    assert error.hint == "leave the arm out, or change image_size or batch_size"
+    assert error.message.startswith(
+        "`none` cannot take a training step on 1 × 32×32 pixels: Expected more than 1 value"
+    )
 
 
 def test_weights_for_another_number_of_classes_are_told(tiny: Recipe) -> None:
@@ -117,6 +148,11 @@ def test_the_last_batch_and_on_a_gpu_a_full_one(
     """Twenty images: a batch of 19 leaves one over."""
     (run,) = plan(tiny.override({"training.batch_size": batch_size}), [spec.Attention()], (0,))
     assert batch_sizes(run, data, torch.device(device)) == sizes
+
+
+def test_processes_share_a_batch(tiny: Recipe, data: Dataset) -> None:
+    (run,) = plan(tiny.override({"training.batch_size": 6}), [spec.Attention()], (0,))
+    assert batch_sizes(run, data, CPU, devices=2) == (1,)  # ten images each, three at a time
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (12600, "3.5 h")])
