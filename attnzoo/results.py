@@ -5,11 +5,11 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from attnzoo.errors import AttnzooError
 
@@ -62,16 +62,24 @@ class Result:
 
 
 def write_json(path: Path, table: Any) -> None:
-    """Write JSON so that a reader, or a crash, never meets half a file: beside the target, fsync, then replace."""
+    """Write JSON so that a reader never meets half a file."""
     write_text(path, json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step, as `write_json` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, lambda file: file.write(text.encode()))
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a crash leaves the old one or the new one: beside the target, fsync, then replace.
+
+    Lightning's own "atomic" saving goes through the temporary folder, and is not atomic between file systems.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with beside.open("wb") as file:
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -11,7 +11,8 @@ from lightning.pytorch.plugins import CheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from attnzoo.training.checkpoints import LAST, replace, write_best
+from attnzoo.results import replace
+from attnzoo.training.checkpoints import LAST, write_best
 from attnzoo.training.task import Task
 
 

@@ -1,34 +1,21 @@
 """The two files of weights: `last.ckpt` to resume from, `best.safetensors` to keep. Neither is read by pickle."""
 
-import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attnzoo.errors import AttnzooError
+from attnzoo.results import replace
 from attnzoo.training.history import History
 
 LAST = "last.ckpt"
 BEST = "best.safetensors"
 NETWORK = "network."  # the model's name within the Lightning module, so the prefix of its keys in `last.ckpt`
-
-
-def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a crash leaves the old one or the new one: beside the target, fsync, then replace.
-
-    Lightning's own "atomic" saving goes through the temporary folder, and is not atomic between file systems.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def read_last(folder: Path) -> dict[str, Any] | None:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from attnzoo import metrics
-from attnzoo.results import write_text
-from attnzoo.training.checkpoints import replace
+from attnzoo.results import replace, write_text
 from attnzoo.training.scoring import Scored
 
 SCORES = "scores.csv"

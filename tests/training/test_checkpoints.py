@@ -10,7 +10,8 @@ from safetensors import safe_open
 from torch import nn
 
 from attnzoo.errors import AttnzooError
-from attnzoo.training.checkpoints import load_best, read_last, replace, resume, write_best
+from attnzoo.results import replace
+from attnzoo.training.checkpoints import load_best, read_last, resume, write_best
 from attnzoo.training.history import COLUMNS, History
 
 
