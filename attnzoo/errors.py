@@ -23,6 +23,11 @@ class AttnzooError(Exception):
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of somebody else's error, to be quoted in a message of ours; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """The hint for a mistyped word: the nearest candidate, or None where none is near."""
     near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)

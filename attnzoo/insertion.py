@@ -77,10 +77,16 @@ def insertions(model: nn.Module) -> tuple[dict[str, Any], ...]:
             "options": _taken(spec.parse_block(spelling), block),
             "parameters": sum(parameter.numel() for parameter in block.parameters()),
         }
-        for site in sites(model)
-        if (slot := _slot(model, site)) is not None
-        for spelling, block in zip(slot.spellings, slot.blocks, strict=True)
+        for site, spelling, block in inserted(model)
     )
+
+
+def inserted(model: nn.Module) -> Iterator[tuple[Site, str, nn.Module]]:
+    """Every inserted block, from the finest skip down, with its site and how it was spelt."""
+    for site in sites(model):
+        if (slot := _slot(model, site)) is not None:
+            for spelling, block in zip(slot.spellings, slot.blocks, strict=True):
+                yield site, spelling, block
 
 
 def _spell_out(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attnzoo import insertion
-from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.errors import AttnzooError, did_you_mean, first_line, listing
 from attnzoo.hosts.unet import UNet
 from attnzoo.recipe import Model, Recipe
 
@@ -61,9 +61,8 @@ def _host(options: Model, classes: int) -> nn.Module:
         ) from error
     # timm has hundreds of encoders; some have no feature maps of the form that a U-Net needs, each failing its own way
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise AttnzooError(
-            f"`{options.encoder}` cannot be the encoder of a U-Net: {reason}", "choose another"
+            f"`{options.encoder}` cannot be the encoder of a U-Net: {first_line(error)}", "choose another"
         ) from error
     return unet
 

@@ -1,4 +1,4 @@
-from attnzoo.errors import AttnzooError, did_you_mean, divisors, listing
+from attnzoo.errors import AttnzooError, did_you_mean, divisors, first_line, listing
 
 
 def test_a_message_and_its_hint_are_told_apart_and_together() -> None:
@@ -23,3 +23,8 @@ def test_listing_reads_like_a_sentence() -> None:
 def test_divisors_are_all_and_ascending() -> None:
     assert divisors(48) == [1, 2, 3, 4, 6, 8, 12, 16, 24, 48]
     assert divisors(7) == [1, 7]
+
+
+def test_the_first_line_of_an_error_is_fit_for_a_sentence() -> None:
+    assert first_line(ValueError("sizes differ.\nSee the manual.")) == "sizes differ"
+    assert first_line(KeyError()) == "KeyError"

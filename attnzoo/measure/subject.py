@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attnzoo.errors import AttnzooError
+from attnzoo.errors import AttnzooError, first_line
 from attnzoo.measure.parameters import resident_bytes
 
 
@@ -40,7 +40,7 @@ def named(name: str, batch: int) -> Iterator[None]:
     except AttnzooError:
         raise
     except Exception as error:  # a module may be anybody's, and fail in its own way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error)
         raise AttnzooError(
             f"`{name}` cannot run at batch {batch}: {reason}",
             "take a larger --batch or --image-size, or --no-training"

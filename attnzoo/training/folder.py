@@ -14,7 +14,7 @@ import torch
 
 from attnzoo.data import Dataset
 from attnzoo.errors import AttnzooError
-from attnzoo.recipe import Recipe
+from attnzoo.recipe import Recipe, from_toml
 from attnzoo.registry import Plugin, load_plugin, sources
 from attnzoo.results import FILE as RESULT
 from attnzoo.results import read_json, write_json, write_text
@@ -122,8 +122,6 @@ def read_run(folder: Path) -> tuple[Recipe, tuple[str, ...]]:
     Raises:
         AttnzooError: No run, a plugin that is gone or has changed, or a recipe that is not the run's any more.
     """
-    from attnzoo.recipe import from_toml
-
     run = _read(folder)
     for path in run["plugins"]:
         if not Path(path).is_file():

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attnzoo import insertion, losses, models
-from attnzoo.errors import AttnzooError
-from attnzoo.hosts import Site
+from attnzoo.errors import AttnzooError, first_line
 from attnzoo.recipe import Recipe
-from attnzoo.skip import Slot
 from attnzoo.training.devices import autocast
 
 
@@ -58,7 +56,7 @@ def _told(recipe: Recipe, what: str, model: nn.Module | None = None) -> Iterator
         where = _where(model, error) if model is not None else ""
         memory = isinstance(error, torch.OutOfMemoryError)
         raise AttnzooError(
-            f"`{recipe.model.attention}` {what}{where}: {_first_line(error)}",
+            f"`{recipe.model.attention}` {what}{where}: {first_line(error)}",
             "take a smaller batch_size or image_size"
             if memory
             else "leave the arm out, or mend its block"
@@ -80,7 +78,7 @@ def _loss(model: nn.Module, loss: nn.Module, recipe: Recipe, classes: int, image
 
 def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
     """Ask every block that is bound to a map size whether it can live with the one of its site."""
-    for site, _, block in _blocks(model):
+    for site, _, block in insertion.inserted(model):
         if (check := getattr(block, "check_size", None)) is not None:
             check(tuple(-(-length // site.stride) for length in size))
 
@@ -88,20 +86,7 @@ def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
 def _where(model: nn.Module, error: BaseException) -> str:
     """The site and block in whose forward an error arose, from the frames of its traceback; empty outside all slots."""
     running = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    for site, spelling, block in _blocks(model):
+    for site, spelling, block in insertion.inserted(model):
         if any(block is one for one in running):
             return f" (`{spelling}` at {site.title})"
     return ""
-
-
-def _blocks(model: nn.Module) -> Iterator[tuple[Site, str, nn.Module]]:
-    """Every inserted block, with its site and how it was spelt."""
-    modules = dict(model.named_modules())
-    for site in insertion.sites(model):
-        if isinstance(slot := modules.get(site.path), Slot):
-            for spelling, block in zip(slot.spellings, slot.blocks, strict=True):
-                yield site, spelling, block
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
