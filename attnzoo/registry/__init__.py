@@ -4,12 +4,14 @@ Our own blocks are loaded by name at the first question, and with them what inst
 group `attnzoo.blocks`; `load_plugin` takes a file. Imports no block and no torch by itself.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attnzoo import spec
 from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.registry import options as _options
-from attnzoo.registry.entries import ENTRIES, Entry, register
+from attnzoo.registry.entries import ENTRIES, Entry, Signal, register
 from attnzoo.registry.options import Option, check_form
 from attnzoo.registry.plugins import Plugin, broken_plugins, load_all, load_plugin, sources
 
@@ -24,11 +26,14 @@ __all__ = [
     "broken_plugins",
     "build",
     "build_block",
+    "build_within",
     "check_form",
     "entry",
     "load_plugin",
     "register",
+    "signal",
     "sources",
+    "within",
 ]
 
 
@@ -50,6 +55,17 @@ def entry(name: str) -> Entry:
         hint = did_you_mean(name.lower(), names) or f"blocks are {listing(names, last='and')}"
         raise AttnzooError(f"`{name}` is no block{lost}", hint)
     return ENTRIES[name]
+
+
+def signal(block: spec.Block) -> Signal | None:
+    """Which of the decoder's signals a block must know: the one that it hears, or that the block within it hears."""
+    known = entry(block.name)
+    if known.wraps is None:
+        return known.listens
+    wrapped = dict(block.options).get(known.wraps, known.options[known.wraps].default)
+    inside = wrapped.blocks if isinstance(wrapped, spec.Chain) else ()
+    with within(block.name):
+        return next((heard for inner in inside if (heard := signal(inner))), None)
 
 
 def build(
@@ -77,7 +93,32 @@ def build_block(block: spec.Block, channels: int, gate_channels: int | None = No
     for option, value in said.items():
         _options.check(block.name, option, value, known.options)
     widths = {"channels": channels, "gate_channels": gate_channels} if known.gated else {"channels": channels}
-    check_form(block.name, dims, possible=known.dims, **widths)
+    check_form(block.name, dims, possible=known.dims, why=known.only_2d, **widths)
+    given = (channels, gate_channels) if known.gated or known.wraps else (channels,)
     spatial = {"dims": dims} if len(known.dims) > 1 else {}
-    module: nn.Module = known.cls(*widths.values(), **said, **spatial)
+    module: nn.Module = known.cls(*given, **said, **spatial)
     return module
+
+
+def build_within(
+    wrapper: str, chain: spec.Chain, channels: int, gate_channels: int | None = None, dims: int = 2
+) -> "nn.Module":
+    """Build the one block that a wrapper holds; what is refused of it names both.
+
+    Raises:
+        AttnzooError: For a chain of several, and for all that the block itself refuses.
+    """
+    if len(chain.blocks) != 1:
+        chained = "+".join(f"{wrapper}:{entry(wrapper).wraps}=[{block}]" for block in chain.blocks)
+        raise AttnzooError(f"`{wrapper}` cannot wrap `{chain}`, which is a chain", f"chain the wrappers: `{chained}`")
+    with within(wrapper):
+        return build_block(chain.blocks[0], channels, gate_channels, dims)
+
+
+@contextmanager
+def within(wrapper: str, what: str = "be built") -> Iterator[None]:
+    """Say in which wrapper a block refuses something."""
+    try:
+        yield
+    except AttnzooError as error:
+        raise AttnzooError(f"`{wrapper}` cannot {what}, since {error.message}", error.hint) from error

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Never, TypeVar, get_args
 
 from attnzoo import spec
@@ -16,6 +18,8 @@ Class = TypeVar("Class", bound=type)
 
 ENTRIES: dict[str, "Entry"] = {}
 _POSITIONAL = {("channels",): False, ("channels", "gate_channels"): True}
+_SHOWN = {"scale": ("weights",), "add": ("added",)}  # what attention maps are taken from
+_METHODS = "a block has `forward`, one that scales the skip `weights` too, and one that adds to it `added`"
 _CONSTRUCTOR = "it begins with (self, channels, *, …), or with (self, channels, gate_channels, *, …) if it is gated"
 
 
@@ -24,7 +28,10 @@ class Entry:
     """What is known of a block.
 
     `kind` says what it does to the skip: `scale`, `add` or `mix`. A gated block hears the decoder, and `listens` names
-    the signal: `upsampled` to the skip's level, or the `coarse` one below it. It is None for all others.
+    the signal: `upsampled` to the skip's level, or the `coarse` one below it. It is None for all others. `only_2d` is
+    why a block has no form for volumes, if it says so. `wraps` names the option that holds another block, for those
+    that wrap one: they are given that block's widths, and `registry.signal` tells what they hear. `group` is the
+    heading under which blocks are listed: `attnzoo`, `controls`, `timm`, or where a block of somebody else's is from.
     """
 
     name: str
@@ -38,6 +45,9 @@ class Entry:
     kind: Kind
     listens: Signal | None
     dims: tuple[int, ...]
+    only_2d: str
+    wraps: str | None
+    group: str
 
     @property
     def gated(self) -> bool:
@@ -46,7 +56,14 @@ class Entry:
 
 
 def register(
-    name: str, *, paper: str, year: int, reference: str, code: str | None = None, licence: str | None = None
+    name: str,
+    *,
+    paper: str,
+    year: int,
+    reference: str,
+    code: str | None = None,
+    licence: str | None = None,
+    group: str | None = None,
 ) -> Callable[[Class], Class]:
     """Put a block under a name; stands as a decorator above its class.
 
@@ -57,10 +74,14 @@ def register(
         reference: Where it is found: an address or an arXiv number.
         code: Where the authors' code is found, if they published it.
         licence: The licence of that code, if it has one.
+        group: Under which heading it is listed; by default its package, or the file of a plugin.
 
     The class is an `nn.Module` with a `kind`, a constructor `(channels, [gate_channels], *, option: type = default, …,
-    dims: Literal[2, 3] = 2)` and `forward(x, [gate])`. Where `kind` is `scale` it has `weights(x, [gate])` too, and
-    where it takes `gate_channels` a `listens`. Registering the same class again replaces it.
+    dims: Literal[2, 3] = 2)` and `forward(x, [gate])`. Where `kind` is `scale` it has `weights(x, [gate])` too, where
+    `kind` is `add` it has `added(x, [gate])`, and where it takes `gate_channels` a `listens`. A block without a form
+    for volumes has `dims: Literal[2] = 2`, or none, and says why in `only_2d`. One that holds another block names the
+    option that says which in `wraps`, and takes `gate_channels` for that block's sake, None where it hears no decoder.
+    Registering the same class again replaces it.
 
     Raises:
         AttnzooError: For a name that is taken or cannot be spelt, and for a class that is not as above.
@@ -77,6 +98,7 @@ def register(
         if taken is not None and _home(taken.cls) != _home(cls):
             raise AttnzooError(f"`{name}` is {_home(taken.cls)}; {_home(cls)} cannot have the name", "choose another")
         about = {"paper": paper, "year": year, "reference": reference, "code": code, "licence": licence}
+        about["group"] = group or _package(cls)
         ENTRIES[name] = _examine(name, cls, about)
         return cls
 
@@ -104,15 +126,20 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
     listens: Any = getattr(cls, "listens", None)
     if kind not in get_args(Kind):
         refuse(f"has kind={kind!r}", f"`kind` says what it does to the skip: {listing(get_args(Kind))}")
-    if listens not in (get_args(Signal) if _POSITIONAL[positional] else (None,)):
+    wraps: Any = getattr(cls, "wraps", None)
+    if wraps is not None and (wraps not in parameters or parameters[wraps].annotation is not spec.Chain):
+        refuse(f"has wraps={wraps!r}, which is no option for a block", "write the option as `block: spec.Chain = …`")
+    if wraps is not None and not _POSITIONAL[positional]:
+        refuse("wraps a block and takes no gate_channels", "it begins with (self, channels, gate_channels=None, *, …)")
+    if listens not in (get_args(Signal) if _POSITIONAL[positional] and wraps is None else (None,)):
         refuse(
             f"has listens={listens!r} and takes ({', '.join(positional)})",
             f"a gated block takes gate_channels and listens to {listing(get_args(Signal))}; any other does neither",
         )
-    for method in ("forward", "weights") if kind == "scale" else ("forward",):
+    for method in ("forward", *_SHOWN.get(kind, ())):
         own = getattr(cls, method, None)
         if not callable(own) or getattr(own, "__name__", "") == "_forward_unimplemented":  # torch's stand-in
-            refuse(f"has no {method}", "a block has `forward`, and one that scales the skip has `weights` too")
+            refuse(f"has no {method}", _METHODS)
     options = {
         key: Option(parameter.annotation, parameter.default)
         for key, parameter in parameters.items()
@@ -124,8 +151,28 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
     dims = get_args(parameters["dims"].annotation) if "dims" in parameters else (2,)
     if not dims or not set(dims) <= {2, 3}:
         refuse("has `dims` of another type", "write `dims: Literal[2, 3] = 2`, or leave it out for 2")
-    return Entry(name=name, cls=cls, options=options, kind=kind, listens=listens, dims=dims, **about)
+    only_2d = getattr(cls, "only_2d", "")
+    return Entry(
+        name=name,
+        cls=cls,
+        options=options,
+        kind=kind,
+        listens=listens,
+        dims=dims,
+        only_2d=only_2d,
+        wraps=wraps,
+        **about,
+    )
 
 
 def _home(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _package(cls: type) -> str:
+    """The package that a class is from; a file that stands alone is called as it is."""
+    module = sys.modules.get(cls.__module__)
+    file: str | None = getattr(module, "__file__", None)
+    if file is not None and not getattr(module, "__package__", None):
+        return Path(file).name
+    return cls.__module__.partition(".")[0]

@@ -55,10 +55,15 @@ def check(block: str, name: str, value: spec.Value, options: Mapping[str, Option
         )
 
 
-def check_form(block: str, dims: int, *, possible: tuple[int, ...] = (2, 3), **widths: int | None) -> None:
-    """Refuse spatial dimensions that a block has no form for, and widths that nothing can have."""
+def check_form(
+    block: str, dims: int, *, possible: tuple[int, ...] = (2, 3), why: str = "", **widths: int | None
+) -> None:
+    """Refuse spatial dimensions that a block has no form for, saying why, and widths that nothing can have."""
     if dims not in possible:
-        raise AttnzooError(f"`{block}` has no form for {dims!r} spatial dimensions", f"it has {listing(possible)}")
+        reason = f": {why}" if why else ""
+        raise AttnzooError(
+            f"`{block}` has no form for {dims!r} spatial dimensions{reason}", f"it has {listing(possible)}"
+        )
     for what, width in widths.items():
         if width is None:
             raise AttnzooError(f"`{block}` hears the decoder, and {what} is not given", f"give {what}, a width")

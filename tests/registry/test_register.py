@@ -85,6 +85,10 @@ class Weightless(nn.Module):
         return x
 
 
+class Addless(Weightless):
+    kind = "add"
+
+
 class Forwardless(nn.Module):
     kind = "mix"
 
@@ -99,7 +103,7 @@ class Plain:
         self.channels = channels
 
 
-FORWARD = "a block has `forward`, and one that scales the skip has `weights` too"
+FORWARD = "a block has `forward`, one that scales the skip `weights` too, and one that adds to it `added`"
 CONSTRUCTOR = "it begins with (self, channels, *, …), or with (self, channels, gate_channels, *, …) if it is gated"
 GATED = "a gated block takes gate_channels and listens to `upsampled` or `coarse`; any other does neither"
 NAMED = "name every option, so that a typo is noticed"
@@ -116,6 +120,7 @@ OPTION = "an option is written `groups: int = 32`"
         (Deaf, "has listens=None and takes (channels, gate_channels)", GATED),
         (Eavesdropping, "has listens='coarse' and takes (channels)", GATED),
         (Weightless, "has no weights", FORWARD),
+        (Addless, "has no added", FORWARD),
         (Forwardless, "has no forward", FORWARD),
         (Plain, "is no torch.nn.Module", "derive it from torch.nn.Module"),
         (Defaultless, "has the option `by` without a default", OPTION),
@@ -134,6 +139,36 @@ def test_classes_without_a_schema_are_refused(cls: type, why: str, hint: str) ->
     message = f"`own` cannot be registered: {cls.__name__} {why}"
     assert refused(lambda: registry.register("own", **ABOUT)(cls)) == (message, hint)
     assert "own" not in registry.available()
+
+
+class Adding(Addless):
+    """Adds, and says why it has no form for volumes."""
+
+    only_2d = "its rows and columns are the paper's"
+
+    def added(self, x: Tensor) -> Tensor:
+        return x
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_block_that_adds_and_has_no_form_for_volumes_says_so() -> None:
+    registry.register("adding", **ABOUT)(Adding)
+    entry = registry.entry("adding")
+    assert (entry.kind, entry.dims, entry.only_2d) == ("add", (2,), "its rows and columns are the paper's")
+    assert refused(lambda: registry.build("adding", 3, dims=3)) == (
+        "`adding` has no form for 3 spatial dimensions: its rows and columns are the paper's",
+        "it has `2`",
+    )
+    assert registry.entry("ema").only_2d == ""
+
+
+@pytest.mark.usefixtures("fresh")
+def test_blocks_are_listed_under_the_group_that_was_said_or_their_package() -> None:
+    registry.register("said", **ABOUT, group="mine")(Adding)
+    registry.register("unsaid", **ABOUT)(Adding)
+    assert (registry.entry("said").group, registry.entry("unsaid").group) == ("mine", Adding.__module__.split(".")[0])
+    groups = {name: registry.entry(name).group for name in ("ema", "identity", "frozen", "timm_se")}
+    assert groups == {"ema": "attnzoo", "identity": "controls", "frozen": "controls", "timm_se": "timm"}
 
 
 @pytest.mark.parametrize("name", ["my-block", "My", "none", "", "8x", "a b"])
