@@ -24,6 +24,37 @@ VECTORS = [
             "spatial.1": "SpatialGate.spatial.bn",
         },
     ),
+    ("scse", "scse", {"fc1": "cSE.fc1", "fc2": "cSE.fc2", "conv": "sSE.conv"}),
+    ("eca", "eca", {}),
+    ("coord", "coord", {"along.0": "conv_h", "along.1": "conv_w"}),
+    ("simam", "simam", {}),
+    ("sa", "shuffle", {}),
+    (
+        "triplet",
+        "triplet",
+        {
+            "gates.0.0": "hw.conv.conv",
+            "gates.0.1": "hw.conv.bn",
+            "gates.1.0": "cw.conv.conv",
+            "gates.1.1": "cw.conv.bn",
+            "gates.2.0": "hc.conv.conv",
+            "gates.2.1": "hc.conv.bn",
+        },
+    ),
+    ("pam", "danet_position", {}),
+    ("cam", "danet_channel", {}),
+    ("psa_p", "polarized", {}),
+    ("lka", "lka", {}),
+    ("gc", "gc", {}),
+    (
+        "cpca",
+        "cpca",
+        {
+            f"strips.{row}.{place}": f"dconv{kernel}"
+            for row, length in enumerate((7, 11, 21))
+            for place, kernel in enumerate((f"1_{length}", f"{length}_1"))
+        },
+    ),
 ]
 
 
