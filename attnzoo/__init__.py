@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 from attnzoo.errors import AttnzooError
 
 if TYPE_CHECKING:
+    from attnzoo.attention_maps import maps
+    from attnzoo.hosts.teaching import site, teach
     from attnzoo.hosts.unet import UNet
     from attnzoo.insertion import insert, insertions, sites
     from attnzoo.registry import available, build, register
+    from attnzoo.skip import Slot
     from attnzoo.training import load
 
     __version__: str
 
 __all__ = [
     "AttnzooError",
+    "Slot",
     "UNet",
     "__version__",
     "available",
@@ -22,20 +26,27 @@ __all__ = [
     "insert",
     "insertions",
     "load",
+    "maps",
     "register",
+    "site",
     "sites",
+    "teach",
 ]
 
 # Names are fetched when asked for: torch, and what trains, cost seconds to import.
 _HOMES = {
+    "Slot": "attnzoo.skip",
     "UNet": "attnzoo.hosts.unet",
     "available": "attnzoo.registry",
     "build": "attnzoo.registry",
     "insert": "attnzoo.insertion",
     "insertions": "attnzoo.insertion",
     "load": "attnzoo.training",
+    "maps": "attnzoo.attention_maps",
     "register": "attnzoo.registry",
+    "site": "attnzoo.hosts.teaching",
     "sites": "attnzoo.insertion",
+    "teach": "attnzoo.hosts.teaching",
 }
 
 

@@ -1,22 +1,50 @@
-"""CONTRIBUTING's own example is a block that can be registered, inserted and trained."""
+"""CONTRIBUTING's own examples: a block that can be registered, inserted and trained, and a network that is taught."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from attnzoo import UNet, insert, registry
+from attnzoo import UNet, hosts, insert, insertions, maps, registry, sites
 
 PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.usefixtures("fresh")
 def test_its_first_block_works_from_a_file(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code, *_ = CODE
     lines = [line.removeprefix("   ") for line in code.splitlines()]
     (tmp_path / "mine.py").write_text("\n".join(lines).replace('@register("se"', '@register("mine"'), encoding="utf-8")
     assert registry.load_plugin(tmp_path / "mine.py").names == ("mine",)
     model = insert(UNet(in_channels=1, classes=2, widths=(16, 32)), "mine:reduction=4")
     model(torch.randn(2, 1, 16, 16)).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_any_network_takes_attention_as_it_says() -> None:
+    names: dict[str, object] = {}
+    exec(CODE[1], names)
+    assert [record["site"] for record in insertions(names["model"])] == ["layer1", "layer2", "layer3", "layer4"]
+
+
+def test_a_network_that_is_taught_is_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught = CODE[2]
+    assert len(taught.strip().splitlines()) == 5
+    monkeypatch.setattr(hosts, "TAUGHT", dict(hosts.TAUGHT))
+    monkeypatch.setattr("attnzoo.hosts.teaching.TAUGHT", hosts.TAUGHT)
+    (tmp_path / "my_nets.py").write_text(f"import attnzoo, torch\n\n\n{CODE[3]}", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    exec(f"import attnzoo\n{taught}", {})
+    import my_nets
+
+    monkeypatch.delitem(sys.modules, "my_nets")
+    plain = my_nets.MyNet().eval()
+    assert [site.name for site in sites(plain)] == ["encoder1", "skip1", "bottleneck"]
+    assert not [key for key in plain.state_dict() if "slot" in key or "skip" in key]
+    model = insert(my_nets.MyNet(), "ema:groups=4@encoder/gate@skip").eval()
+    with maps(model) as shown:
+        assert model(torch.randn(2, 3, 16, 16)).shape == (2, 2, 16, 16)
+    assert list(shown) == [("encoder1", "ema:groups=4"), ("skip1", "gate")]

@@ -53,6 +53,51 @@ def test_a_gated_block_hears_what_it_listens_to(listens: str, total: float) -> N
     assert slot(one, upsampled=10 * one, coarse=100 * one[..., :2, :2]).unique().tolist() == [total]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_residual_slot_begins_as_nothing_and_learns_how_much(dtype: torch.dtype) -> None:
+    slot, x = Slot(), torch.randn(2, 3, 4, 4, dtype=dtype)
+    slot.fill([("scale", Scale(3.0)), ("scale", Scale(2.0))], nn.Parameter(torch.zeros(1)))
+    slot.to(dtype)
+    assert torch.equal(slot(x), x)
+    assert slot(x).dtype == dtype
+    assert slot.residual == "zero"
+    slot(x).sum().backward()
+    torch.testing.assert_close(slot.gamma.grad, (5 * x).sum().reshape(1), rtol=2e-2, atol=1e-1)
+    assert [block.factor.grad.item() for block in slot.blocks] == [0.0, 0.0]
+    slot.gamma.data.fill_(0.5)
+    torch.testing.assert_close(slot(x), x + 0.5 * (6 * x - x))
+
+
+def test_a_residual_slot_keeps_the_skips_type_where_its_blocks_have_another() -> None:
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (2 * x).half()
+
+    slot, x = Slot(), torch.randn(1, 2, 3, 3)
+    slot.fill([("half", Half())], nn.Parameter(torch.zeros(1)))
+    assert slot(x).dtype == torch.float32
+    assert slot(x.half()).dtype == torch.float16
+    assert torch.equal(slot(x), x)
+
+
+@pytest.mark.parametrize("flaw", [float("nan"), float("inf")])
+def test_a_residual_slot_hides_no_flaw(flaw: float) -> None:
+    slot = Slot()
+    slot.fill([("scale", Scale(flaw))], nn.Parameter(torch.zeros(1)))
+    assert slot(torch.ones(1, 1, 2, 2)).isnan().all()
+
+
+def test_a_slot_filled_anew_is_residual_only_if_that_is_said_again() -> None:
+    slot = Slot()
+    assert slot.residual == "none"
+    slot.fill([("scale", Scale(3.0))], nn.Parameter(torch.zeros(1)))
+    assert repr(slot).startswith("Slot(\n  scale, residual\n")
+    assert list(slot.state_dict()) == ["gamma", "blocks.0.factor"]
+    slot.fill([("scale", Scale(3.0))])
+    assert slot.residual == "none"
+    assert list(slot.state_dict()) == ["blocks.0.factor"]
+
+
 def test_a_slot_says_what_it_holds_and_survives_a_copy() -> None:
     slot = Slot()
     slot.fill([("scale:factor=2.0", Scale(2.0)), ("add", Add("coarse"))])

@@ -1,4 +1,4 @@
-"""The U-Net of Ronneberger et al., MICCAI 2015, with padding, batch norm, and a slot on every skip and the bottleneck.
+"""The U-Net of Ronneberger et al., MICCAI 2015, with padding, batch norm, and a slot at every stage and every skip.
 
 At its defaults it is the network under both models of "EMA-Attention U-Net": three poolings, widths 64 to 512.
 """
@@ -22,6 +22,8 @@ _UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 class UNet(nn.Module):
     """Encoder, bottleneck and decoder; every skip passes its slot before it is concatenated.
+
+    So does what a stage gives: the encoder's before it becomes the skip, the decoder's before it goes up.
 
     Sizes need not divide: pooling rounds up, and the decoder's feature is cropped to the skip. At sizes that divide by
     2**depth this is the plain U-Net, and only those can stay open in `torch.export` (`8 * torch.export.Dim("h")`).
@@ -65,6 +67,8 @@ class UNet(nn.Module):
         self.bottleneck = _convolutions(fine[-1], deepest, dims)
         self.bottleneck_slot = Slot()
         self.skips = nn.ModuleList(Slot() for _ in fine)
+        self.encoder_slots = nn.ModuleList(Slot() for _ in fine)
+        self.decoder_slots = nn.ModuleList(Slot() for _ in fine)
         self.upsampling = nn.ModuleList(
             _UP[dims](below, width, kernel_size=2, stride=2) for width, below in pairwise(self.widths)
         )
@@ -74,16 +78,16 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self._check_input(x)
         features = []
-        for stage in self.encoder:
-            x = stage(x)
+        for stage, slot in zip(self.encoder, self.encoder_slots, strict=True):
+            x = slot(stage(x))
             features.append(x)
             x = self.pool(x)
         x = self.bottleneck_slot(self.bottleneck(x))
-        levels = zip(features, self.skips, self.upsampling, self.decoder, strict=True)
-        for feature, slot, upsample, stage in reversed(list(levels)):
+        levels = zip(features, self.skips, self.upsampling, self.decoder, self.decoder_slots, strict=True)
+        for feature, on_skip, upsample, stage, slot in reversed(list(levels)):
             upsampled = _crop(upsample(x), feature)
-            skip = slot(feature, upsampled=upsampled, coarse=x)
-            x = stage(torch.cat([skip, upsampled], dim=1))
+            skip = on_skip(feature, upsampled=upsampled, coarse=x)
+            x = slot(stage(torch.cat([skip, upsampled], dim=1)))
         logits: Tensor = self.head(x)
         return logits  # (B, classes, *spatial)
 
@@ -103,43 +107,45 @@ class UNet(nn.Module):
         raise AttnzooError(f"`UNet` takes inputs shaped `({wanted})`, not `{tuple(x.shape)}`", hint)
 
     def _check_size(self, batch: int, size: Sequence[int]) -> None:
-        given, coarsest = "×".join(map(str, size)), 2 ** (len(self.widths) - 1)
+        coarsest = 2 ** (len(self.widths) - 1)
         if 0 in size:
-            raise AttnzooError(f"`UNet` cannot take an image of size `{given}`", "every edge is 1 or more")
+            raise AttnzooError(
+                f"`UNet` cannot take an image of size `{'×'.join(map(str, size))}`", "every edge is 1 or more"
+            )
         if self.bottleneck.training and batch == 1 and max(size) <= coarsest:
             raise AttnzooError(
-                f"`UNet` cannot train on a single image of size `{given}`, which is one pixel at the bottleneck",
+                f"`UNet` cannot train on a single image of size `{'×'.join(map(str, size))}`, "
+                "which is one pixel at the bottleneck",
                 f"take an edge of {coarsest + 1} or more, or two images or more",
             )
 
 
 def sites(model: UNet) -> tuple[Site, ...]:
-    """The skips from the finest down, then the bottleneck."""
-    depth = len(model.widths) - 1
-    skips = (
-        Site(
-            name=f"skip{level}",
-            path=f"skips.{level - 1}",
-            beside=f"decoder.{level - 1}",
-            level=level,
-            channels=width,
-            gates={"upsampled": width, "coarse": coarse},
-            stride=2 ** (level - 1),
-            dims=model.dims,
+    """Encoder, skips, bottleneck, decoder; each from the finest level down."""
+
+    def at(family: str, slots: str, beside: str, *, hears: bool = False) -> tuple[Site, ...]:
+        return tuple(
+            Site(
+                name=f"{family}{level}",
+                path=f"{slots}.{level - 1}",
+                beside=f"{beside}.{level - 1}",
+                level=level,
+                channels=width,
+                gates={"upsampled": width, "coarse": coarse} if hears else {},
+                stride=2 ** (level - 1),
+                dims=model.dims,
+            )
+            for level, (width, coarse) in enumerate(pairwise(model.widths), start=1)
         )
-        for level, (width, coarse) in enumerate(pairwise(model.widths), start=1)
+
+    width, depth = model.widths[-1], len(model.widths) - 1
+    bottleneck = Site("bottleneck", "bottleneck_slot", "bottleneck", depth + 1, width, {}, 2**depth, model.dims)
+    return (
+        *at("encoder", "encoder_slots", "encoder"),
+        *at("skip", "skips", "decoder", hears=True),
+        bottleneck,
+        *at("decoder", "decoder_slots", "decoder"),
     )
-    bottleneck = Site(
-        name="bottleneck",
-        path="bottleneck_slot",
-        beside="bottleneck",
-        level=depth + 1,
-        channels=model.widths[-1],
-        gates={},
-        stride=2**depth,
-        dims=model.dims,
-    )
-    return (*skips, bottleneck)
 
 
 def slot(model: UNet, site: Site) -> Slot:

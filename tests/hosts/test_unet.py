@@ -177,11 +177,39 @@ def test_a_single_pixel_at_the_bottleneck_is_refused_in_training_with_the_next_g
 
 
 def test_sites_are_told_in_full() -> None:
-    net = UNet(widths=(4, 8, 16))
-    skip1, skip2, bottleneck = attnzoo.sites(net)
-    assert skip1 == Site("skip1", "skips.0", "decoder.0", 1, 4, {"upsampled": 4, "coarse": 8}, 1, 2)
-    assert skip2 == Site("skip2", "skips.1", "decoder.1", 2, 8, {"upsampled": 8, "coarse": 16}, 2, 2)
-    assert bottleneck == Site("bottleneck", "bottleneck_slot", "bottleneck", 3, 16, {}, 4, 2)
+    assert attnzoo.sites(UNet(widths=(4, 8, 16))) == (
+        Site("encoder1", "encoder_slots.0", "encoder.0", 1, 4, {}, 1, 2),
+        Site("encoder2", "encoder_slots.1", "encoder.1", 2, 8, {}, 2, 2),
+        Site("skip1", "skips.0", "decoder.0", 1, 4, {"upsampled": 4, "coarse": 8}, 1, 2),
+        Site("skip2", "skips.1", "decoder.1", 2, 8, {"upsampled": 8, "coarse": 16}, 2, 2),
+        Site("bottleneck", "bottleneck_slot", "bottleneck", 3, 16, {}, 4, 2),
+        Site("decoder1", "decoder_slots.0", "decoder.0", 1, 4, {}, 1, 2),
+        Site("decoder2", "decoder_slots.1", "decoder.1", 2, 8, {}, 2, 2),
+    )
+
+
+def test_an_encoders_slot_is_before_skip_and_pooling_and_a_decoders_behind_its_stage() -> None:
+    """A factor of zero at one site cuts the flow there, and nowhere else."""
+
+    class Nought(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 0
+
+    def reaching(site: str) -> dict[str, bool]:
+        net = UNet(classes=2, widths=(4, 8)).eval()
+        slots = {one.name: one.path for one in attnzoo.sites(net)}
+        net.get_submodule(slots[site]).fill([("nought", Nought())])
+        seen: dict[str, bool] = {}
+        for name, module in (("pool", net.pool), ("upsampling", net.upsampling[0]), ("decoder", net.decoder[0])):
+            module.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: bool(inputs[0].any())}))
+        net.head.register_forward_pre_hook(lambda _, inputs: seen.update(head=bool(inputs[0].any())))
+        net(torch.randn(1, 3, 8, 8))
+        return seen
+
+    assert reaching("encoder1")["pool"] is False
+    assert reaching("skip1") == {"pool": True, "upsampling": True, "decoder": True, "head": True}
+    assert reaching("bottleneck")["upsampling"] is False
+    assert reaching("decoder1") == {"pool": True, "upsampling": True, "decoder": True, "head": False}
 
 
 class Probe(nn.Module):
@@ -219,13 +247,14 @@ def test_an_empty_slot_leaves_no_trace_in_the_weights() -> None:
 @pytest.fixture
 def furnished() -> UNet:
     net = UNet(classes=2, widths=SMALL)
-    return attnzoo.insert(net, "ema:groups=2+gate@skip/se@bottleneck", seed=0).eval()
+    return attnzoo.insert(net, "ema:groups=2+gate@skip/se:reduction=2@encoder.bottleneck.decoder", seed=0).eval()
 
 
 def test_compiles_without_a_graph_break(furnished: UNet) -> None:
-    x = torch.randn(1, 3, 17, 12)
     compiled = torch.compile(furnished, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x), furnished(x))
+    for size in ((17, 12), (16, 20)):  # from the second on, sizes are symbols
+        x = torch.randn(1, 3, *size)
+        torch.testing.assert_close(compiled(x), furnished(x))
 
 
 def test_exports_with_open_sizes_that_divide(furnished: UNet) -> None:

@@ -1,0 +1,79 @@
+"""What is told of a network: its sites, and what sits there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from attnzoo import registry, spec
+from attnzoo.hosts import Site, anywhere, find_host, host_of
+from attnzoo.skip import Slot
+
+
+def sites(model: nn.Module) -> tuple[Site, ...]:
+    """The places in a host where attention can sit: encoder, skips, bottleneck, decoder, each from the finest level.
+
+    Modules that attention was put behind by their paths come last; in a network that is no host they are all.
+
+    Raises:
+        AttnzooError: For what is no host, and holds no attention either.
+    """
+    host = find_host(model)
+    said = anywhere.sites(model)
+    if host is None:
+        return said or host_of(model).sites(model)
+    return (*host.sites(model), *said)
+
+
+def insertions(model: nn.Module) -> tuple[dict[str, Any], ...]:
+    """What was inserted, a record for every block in the order of `sites`, ready for JSON.
+
+    `options` are all of the block's, defaults included, with the values taken: 32 where `groups=auto` was said.
+    `residual` is `zero` where the site's one γ, which `parameters` leaves out, weighs what its blocks change.
+    """
+    return tuple(
+        {
+            "site": site.name,
+            "channels": site.channels,
+            "block": spelling,
+            "options": _taken(spec.parse_block(spelling), block),
+            "parameters": sum(parameter.numel() for parameter in block.parameters()),
+            "residual": slot.residual,
+        }
+        for site, slot in filled(model)
+        for spelling, block in zip(slot.spellings, slot.blocks, strict=True)
+    )
+
+
+def inserted(model: nn.Module) -> Iterator[tuple[Site, str, nn.Module]]:
+    """Every inserted block in the order of `sites`, with its site and how it was spelt."""
+    for site, slot in filled(model):
+        for spelling, block in zip(slot.spellings, slot.blocks, strict=True):
+            yield site, spelling, block
+
+
+def filled(model: nn.Module) -> Iterator[tuple[Site, Slot]]:
+    """Every site that holds blocks, with its slot."""
+    for site in sites(model):
+        if (slot := slot_at(model, site)) is not None and slot.spellings:
+            yield site, slot
+
+
+def slot_at(model: nn.Module, site: Site) -> Slot | None:
+    """The slot of a site, if there is one yet."""
+    try:
+        found = model.get_submodule(site.path)
+    except AttributeError:
+        return None
+    return found if isinstance(found, Slot) else None
+
+
+def _taken(spelt: spec.Block, block: nn.Module) -> dict[str, Any]:
+    """An option's value is what the block keeps under the option's name, where that is a plain value."""
+    said = dict(spelt.options)
+    taken = {}
+    for name, option in registry.entry(spelt.name).options.items():
+        kept = getattr(block, name, None)
+        value = kept if isinstance(kept, bool | int | float | str) else said.get(name, option.default)
+        taken[name] = value if isinstance(value, bool | int | float | None) else str(value)
+    return taken
