@@ -1,4 +1,4 @@
-"""segmentation-models-pytorch's Unet: any encoder, keys and weights untouched. Nothing is downloaded."""
+"""segmentation-models-pytorch's models: what the promises of all hosts leave open. Nothing is downloaded."""
 
 import copy
 import pickle
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 import attnzoo
 from attnzoo import insert, insertions, register
-from attnzoo.errors import AttnzooError
+from attnzoo.hosts import host_of
+
+from .promises import refusal
 
 TINY = "tu-test_resnet"  # timm's, made for tests
 EVERYWHERE = "ema:groups=auto+gate@skip/se@bottleneck"
@@ -26,12 +28,6 @@ class Mine(smp.Unet):  # type: ignore[misc, name-defined]
 def unet(encoder: str = TINY, *, cls: type = smp.Unet, **options: Any) -> smp.Unet:
     narrow = {"encoder_weights": None, "decoder_channels": (48, 32, 24, 16, 16), "classes": 2}
     return cls(encoder, **narrow | options)
-
-
-def refusal(call: Callable[[], Any]) -> tuple[str, str | None]:
-    with pytest.raises(AttnzooError) as caught:
-        call()
-    return caught.value.message, caught.value.hint
 
 
 @pytest.fixture
@@ -75,38 +71,14 @@ def test_any_encoder_has_sites_and_works_furnished(
 ) -> None:
     model = unet(encoder, **options).eval()
     sites = attnzoo.sites(model)
-    assert [(site.channels, site.gates["upsampled"], site.stride) for site in sites[:-1]] == skips
-    assert (sites[-1].channels, sites[-1].stride) == bottleneck
-    assert [site.name for site in sites] == [*(f"skip{level}" for level in range(1, len(skips) + 1)), "bottleneck"]
+    found = [site for site in sites if site.family == "skip"]
+    assert [(site.channels, site.gates["upsampled"], site.stride) for site in found] == skips
+    assert [(site.channels, site.stride) for site in sites if site.name == "bottleneck"] == [bottleneck]
+    assert [site.name for site in found] == [f"skip{level}" for level in range(1, len(skips) + 1)]
     insert(model, EVERYWHERE)
     assert attnzoo.sites(model) == sites
     assert len(insertions(model)) == 2 * len(skips) + 1
     assert model(torch.randn(1, 3, 64, 32)).shape == (1, 2, 64, 32)
-
-
-class Probe(nn.Module):
-    """Notes what passes."""
-
-    def __init__(self, listens: str | None, seen: list[tuple[Tensor, ...]]) -> None:
-        super().__init__()
-        self.listens, self.seen = listens, seen
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.seen.append(inputs)
-        return inputs[0]
-
-
-@pytest.mark.parametrize("encoder", [TINY, "vgg11_bn"])
-def test_what_passes_a_slot_has_the_shape_that_its_site_tells(encoder: str) -> None:
-    model = insert(unet(encoder), "se@skip.bottleneck").eval()
-    for site in attnzoo.sites(model):
-        seen: list[tuple[Tensor, ...]] = []
-        model.get_submodule(site.path).fill([("probe", Probe(signal, seen)) for signal in (site.gates or [None])])
-        model(torch.randn(1, 3, 64, 64))
-        assert {tuple(inputs[0].shape) for inputs in seen} == {(1, site.channels, 64 // site.stride, 64 // site.stride)}
-        for (signal, width), inputs in zip(site.gates.items(), seen, strict=False):
-            size = 64 // site.stride // (2 if signal == "coarse" else 1)
-            assert inputs[1].shape == (1, width, size, size)
 
 
 def test_widths_that_do_not_divide_are_refused_with_the_way_out() -> None:
@@ -125,17 +97,6 @@ def test_groups_taken_by_auto_are_recorded() -> None:
 # what stays as it was
 
 
-@pytest.mark.parametrize("encoder", [TINY, "vgg11_bn"])
-def test_keys_and_weights_of_the_host_stay(encoder: str) -> None:
-    model = unet(encoder)
-    before = copy.deepcopy(model.state_dict())
-    insert(model, EVERYWHERE)
-    after = model.state_dict()
-    assert before.keys() < after.keys()
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert isinstance(model, smp.Unet)
-
-
 @pytest.mark.parametrize("options", [{}, {"decoder_attention_type": "scse"}, {"decoder_interpolation": "bilinear"}])
 @pytest.mark.parametrize("encoder", [TINY, "mit_b0"])
 def test_a_factor_of_one_changes_no_output(one: None, encoder: str, options: dict[str, Any]) -> None:
@@ -147,8 +108,12 @@ def test_a_factor_of_one_changes_no_output(one: None, encoder: str, options: dic
 
 
 def test_pixels_need_not_divide() -> None:
-    model = insert(unet(), "gate").eval()
-    assert model(torch.randn(1, 3, 45, 70)).shape == unet().eval()(torch.randn(1, 3, 45, 70)).shape
+    model, x = unet().eval(), torch.randn(1, 3, 45, 70)
+    before = model(x)
+    for site in attnzoo.sites(model):
+        host_of(model).slot(model, site).fill([("identity", nn.Identity())])
+    assert torch.equal(model(x), before)
+    assert insert(unet(), "gate").eval()(x).shape == (1, 2, 45, 70)
 
 
 def test_none_leaves_the_class_alone() -> None:
@@ -178,22 +143,6 @@ def test_copies_and_pickles_are_furnished_too(cls: type, tmp_path: Path) -> None
         assert torch.equal(twin(x), model(x))
         assert twin.config == model.config
         refusal(lambda twin=twin: twin.save_pretrained("nowhere"))
-
-
-def test_a_copy_is_a_copy() -> None:
-    model = insert(unet(), "se")
-    twin = copy.deepcopy(model)
-    for parameter in twin.parameters():
-        parameter.data.zero_()
-    assert all(parameter.any() for parameter in model.decoder.blocks[0].slot.parameters())
-
-
-def test_weights_travel_between_models_furnished_alike() -> None:
-    model, other = insert(unet(), EVERYWHERE).eval(), insert(unet(), EVERYWHERE).eval()
-    x = torch.randn(1, 3, 32, 32)
-    assert not torch.equal(model(x), other(x))
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(model(x), other(x))
 
 
 @pytest.mark.parametrize("cls", [smp.Unet, Mine])
@@ -227,40 +176,73 @@ def test_a_gate_has_nothing_to_hear_at_the_bottleneck() -> None:
     )
 
 
-def test_decoders_that_others_have_changed_are_refused() -> None:
-    class Stranger(type(unet().decoder.blocks[0])):  # type: ignore[misc]
-        pass
-
-    model = unet()
-    model.decoder.blocks[1].__class__ = Stranger
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("Unet", "decoder"),
+        ("Unet", "decoder.blocks.1"),
+        ("UnetPlusPlus", "decoder"),
+        ("UnetPlusPlus", "decoder.blocks.x_1_2"),
+        ("MAnet", "decoder.blocks.1"),
+        ("Linknet", "decoder.blocks.1"),
+        ("FPN", "decoder"),
+        ("FPN", "decoder.p3"),
+        ("FPN", "decoder.p5"),
+        ("PAN", "decoder"),
+        ("PAN", "decoder.fpa"),
+        ("PAN", "decoder.gau2"),
+        ("UPerNet", "decoder.psp"),
+        ("UPerNet", "decoder.fpn_lateral_blocks.1"),
+        ("Segformer", "decoder.mlp_stage.1"),
+        ("DeepLabV3Plus", "decoder"),
+        ("DeepLabV3Plus", "decoder.aspp.0"),
+        ("DeepLabV3", "decoder.aspp"),
+        ("PSPNet", "decoder.psp"),
+    ],
+)
+def test_decoders_that_others_have_changed_are_refused(name: str, part: str) -> None:
+    model = getattr(smp, name)(TINY, encoder_weights=None)
+    theirs = model.get_submodule(part)
+    theirs.__class__ = type("Stranger", (type(theirs),), {})
     assert refusal(lambda: insert(model, "se")) == (
-        "`Stranger` in the decoder of this `Unet` is not smp's",
+        f"`Stranger` in the decoder of this `{name}` is not smp's",
         "furnish a model whose decoder is as smp builds it",
     )
     model.decoder = nn.Identity()
-    assert refusal(lambda: insert(model, "se"))[0] == "`Identity` in the decoder of this `Unet` is not smp's"
+    assert refusal(lambda: insert(model, "se"))[0] == f"`Identity` in the decoder of this `{name}` is not smp's"
 
 
-# learning and compiling
+def test_a_changed_fusion_of_dpt_is_refused() -> None:
+    model = smp.DPT("tu-test_vit", encoder_weights=None)
+    model.decoder.fusion_blocks[0].__class__ = type("Stranger", (type(model.decoder.fusion_blocks[0]),), {})
+    assert refusal(lambda: insert(model, "se"))[0] == "`Stranger` in the decoder of this `DPT` is not smp's"
 
 
-def test_learns() -> None:
+# several insertions, and training
+
+
+@pytest.mark.parametrize("name", ["Unet", "UnetPlusPlus", "FPN", "DeepLabV3Plus"])
+def test_sites_and_paths_may_be_furnished_in_any_order(name: str) -> None:
+    torch.manual_seed(0)
+    bare = getattr(smp, name)(TINY, encoder_weights=None).eval()
+    x, path = torch.randn(1, 3, 64, 64), attnzoo.sites(bare)[-1].beside
+    parts: list[Callable[[Any], Any]] = [
+        lambda model: insert(model, "se:reduction=2", at=path, channels=256, seed=0),
+        lambda model: insert(model, "ema:groups=auto+gate@skip/se:reduction=2@encoder.bottleneck.decoder", seed=0),
+    ]
+    first, last = copy.deepcopy(bare), copy.deepcopy(bare)
+    for furnish, furnish_backwards in zip(parts, reversed(parts), strict=True):
+        furnish(first)
+        furnish_backwards(last)
+    assert insertions(first) == insertions(last)
+    assert torch.equal(first(x), last(x))
+    assert torch.equal(copy.deepcopy(first)(x), last(x))
+
+
+def test_learns_with_a_frozen_encoder() -> None:
     model = insert(unet(), EVERYWHERE).train()
     model.freeze_encoder()
     x, target = torch.randn(2, 3, 64, 64), torch.randint(2, (2, 64, 64))
     nn.functional.cross_entropy(model(x), target).backward()
     trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert trained == {name for name, _ in model.named_parameters() if not name.startswith("encoder.")}
-
-
-def test_compiles_without_a_graph_break() -> None:
-    model = insert(unet(encoder_depth=3, decoder_channels=(32, 16, 16)), EVERYWHERE).eval()
-    x = torch.randn(1, 3, 32, 32)
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x), model(x))
-
-
-def test_exports() -> None:
-    model = insert(unet(encoder_depth=3, decoder_channels=(32, 16, 16)), EVERYWHERE).eval()
-    x = torch.randn(1, 3, 32, 32)
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
