@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,14 +27,16 @@ def build_model(recipe: Recipe, classes: int) -> nn.Module:
         classes: Outputs of the network, the background included.
 
     Raises:
-        AttnzooError: The host, its encoder or weights, or the attention are impossible; or the weights out of reach.
+        AttnzooError: The host, its encoder or weights, its image size or the attention are impossible; or the weights
+            out of reach.
     """
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed the GPUs as well, whose streams are not forked here
         torch.default_generator.manual_seed(recipe.training.seed)
         model = _host(recipe.model, classes)
+    _check_size(model, recipe.model, recipe.data.image_size)
     if recipe.model.attention != "none":
-        insertion.insert(model, recipe.model.attention, seed=recipe.training.seed)
+        insertion.insert(model, recipe.model.attention, residual=recipe.model.residual, seed=recipe.training.seed)
     return model
 
 
@@ -47,24 +50,43 @@ def _host(options: Model, classes: int) -> nn.Module:
         return UNet(options.in_channels, classes, widths=options.widths)
     import segmentation_models_pytorch as smp
 
+    architecture = getattr(smp, options.host.removeprefix("smp."))
+    # its encoders are vision transformers, bound to one image size unless told otherwise
+    special = {"dynamic_img_size": True} if options.host == "smp.DPT" else {}
     weights_name = options.encoder_weights
     weights = _check_encoder(options.encoder, weights_name)
     try:
         with _server_in_reach() if weights else nullcontext():
-            unet: nn.Module = smp.Unet(
-                options.encoder, encoder_weights=weights, in_channels=options.in_channels, classes=classes
+            model: nn.Module = architecture(
+                options.encoder, encoder_weights=weights, in_channels=options.in_channels, classes=classes, **special
             )
     except OSError as error:
         raise AttnzooError(
             f"the weights `{weights_name}` of `{options.encoder}` are neither in the local cache nor in reach",
             "fetch them once on a machine with a network (cache: $HF_HOME), or leave `model.encoder_weights` out",
         ) from error
-    # timm has hundreds of encoders; some have no feature maps of the form that a U-Net needs, each failing its own way
+    # timm has hundreds of encoders; some have no feature maps as decoders need them, each failing its own way
     except Exception as error:
         raise AttnzooError(
-            f"`{options.encoder}` cannot be the encoder of a U-Net: {first_line(error)}", "choose another"
+            f"`{options.encoder}` cannot be the encoder of `{options.host}`: {first_line(error)}", "choose another"
         ) from error
-    return unet
+    return model
+
+
+def _check_size(model: Any, options: Model, size: tuple[int, int]) -> None:
+    """Refuse images that the decoder cannot take: most of smp's want edges that the encoder's stride divides."""
+    if not getattr(model, "requires_divisible_input_shape", False):
+        return
+    stride = model.encoder.output_stride
+    # the pyramid of PAN halves the deepest feature three times
+    least = 8 * stride if options.host == "smp.PAN" else stride
+    if any(edge % stride or edge < least for edge in size):
+        fitting = [max(-(-edge // stride) * stride, least) for edge in size]
+        wanted = f"edges that {stride} divides" + (f", {least} or more" if least > stride else "")
+        raise AttnzooError(
+            f"`{options.host}` with `{options.encoder}` takes images with {wanted}, not `{size[0]}×{size[1]}`",
+            f"write data.image_size = {fitting}",
+        )
 
 
 def _check_encoder(encoder: str, weights: str | None) -> str | bool | None:

@@ -1,14 +1,16 @@
 """A recipe's network: the host first and alike for every attention, pretrained weights or a clear refusal."""
 
 import time
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
 
+from attnzoo import insertions
 from attnzoo.errors import AttnzooError
 from attnzoo.measure.parameters import parameters
 from attnzoo.models import build_model, empty_model
-from attnzoo.recipe import Model, Recipe, Training
+from attnzoo.recipe import Data, Model, Recipe, Training
 
 
 def recipe(attention: str = "none", seed: int = 0, **model: object) -> Recipe:
@@ -52,6 +54,22 @@ def test_the_papers_models_have_the_papers_parameters(attention, expected):
     assert parameters(build_model(Recipe(model=Model(attention=attention)), 12)) == expected
 
 
+@pytest.mark.parametrize(
+    "attention",
+    ["ema@bottleneck", "ema@skip.bottleneck", "ema@skip1", "se@encoder2.encoder3", "cbam@encoder/se@decoder"],
+)
+def test_residual_models_begin_as_their_host_wherever_attention_sits(attention):
+    widths = (32, 32, 32, 64)
+    bare = build_model(recipe("none", widths=widths), 4)
+    model = build_model(recipe(attention, widths=widths, residual="zero"), 4)
+    plain = build_model(recipe(attention, widths=widths), 4)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model.train()(x), bare.train()(x))
+    assert not torch.equal(plain.train()(x), bare(x))
+    sites = len({name for name, _ in model.named_parameters() if name.endswith(".gamma")})
+    assert parameters(model) == parameters(plain) + sites > parameters(plain)
+
+
 def test_classes_and_channels_are_what_was_asked():
     model = build_model(recipe(host="smp.Unet", encoder="resnet18", in_channels=1), 5).eval()
     with torch.inference_mode():
@@ -89,7 +107,7 @@ def test_classes_and_channels_are_what_was_asked():
         ),
         (
             {"encoder": "tu-vit_tiny_patch16_224"},
-            "`tu-vit_tiny_patch16_224` cannot be the encoder of a U-Net: Unsupported model downsampling pattern",
+            "`tu-vit_tiny_patch16_224` cannot be the encoder of `smp.Unet`: Unsupported model downsampling pattern",
             "choose another",
         ),
     ],
@@ -122,3 +140,52 @@ def test_a_model_for_weights_from_a_file_fetches_none():
     model = empty_model(recipe(host="smp.Unet", encoder="resnet18", encoder_weights="imagenet"), 4)
     plain = build_model(recipe(host="smp.Unet", encoder="resnet18"), 4)
     assert all(torch.equal(value, plain.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+SMP = [host for host in get_args(get_type_hints(Model)["host"]) if host.startswith("smp.")]
+
+
+@pytest.mark.parametrize("host", SMP)
+def test_every_host_of_smp_is_reached_from_a_recipe(host):
+    encoder = "tu-test_vit" if host == "smp.DPT" else "tu-test_resnet"
+    given = recipe("se:reduction=2@bottleneck.decoder", host=host, encoder=encoder)
+    model = build_model(Recipe(data=Data(image_size=(128, 128)), model=given.model), 5).eval()
+    assert f"smp.{type(model).__name__}" == host
+    assert {record["site"] for record in insertions(model)} >= {"bottleneck", "decoder1"}
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 3, 128, 128)).shape == (1, 5, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("host", "size", "message", "hint"),
+    [
+        ("FPN", (45, 64), "edges that 32 divides, not `45×64`", "write data.image_size = [64, 64]"),
+        ("DeepLabV3", (48, 50), "edges that 8 divides, not `48×50`", "write data.image_size = [48, 56]"),
+        ("PAN", (64, 200), "edges that 16 divides, 128 or more, not `64×200`", "write data.image_size = [128, 208]"),
+    ],
+)
+def test_sizes_that_a_decoder_cannot_take_are_told(host, size, message, hint):
+    given = Recipe(data=Data(image_size=size), model=Model(host=f"smp.{host}", encoder="tu-test_resnet"))
+    with pytest.raises(AttnzooError) as error:
+        build_model(given, 4)
+    assert error.value.message == f"`smp.{host}` with `tu-test_resnet` takes images with {message}"
+    assert error.value.hint == hint
+
+
+def test_a_unet_of_smp_takes_any_size():
+    given = Recipe(data=Data(image_size=(45, 70)), model=Model(host="smp.Unet", encoder="tu-test_resnet"))
+    assert build_model(given, 4).eval()(torch.zeros(1, 3, 45, 70)).shape == (1, 4, 45, 70)
+
+
+@pytest.mark.parametrize(
+    ("host", "encoder", "message"),
+    [
+        ("Linknet", "mit_b0", "Encoder `mit_b0` is not supported for Linknet"),
+        ("DPT", "resnet18", "Only Timm encoders are supported for DPT"),
+    ],
+)
+def test_encoders_that_a_decoder_cannot_have_are_told(host, encoder, message):
+    with pytest.raises(AttnzooError) as error:
+        build_model(recipe(host=f"smp.{host}", encoder=encoder), 4)
+    assert error.value.message.startswith(f"`{encoder}` cannot be the encoder of `smp.{host}`: {message}")
+    assert error.value.hint == "choose another"

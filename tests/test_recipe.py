@@ -67,6 +67,18 @@ def test_name_claims_and_remarks_decide_nothing() -> None:
 def test_options_of_another_host_decide_nothing() -> None:
     assert Recipe().override({"model.encoder": "resnet50"}).digest() == Recipe().digest()
     assert FULL.override({"model.widths": [1, 2]}).digest() == FULL.digest()
+    fpn = FULL.override({"model.host": "smp.FPN"})
+    assert fpn.override({"model.widths": [1, 2]}).digest() == fpn.digest() != FULL.digest()
+
+
+def test_residual_decides_where_it_is_said_and_older_recipes_stay_what_they_were() -> None:
+    assert "residual" not in Recipe().decides()["model"]
+    assert Recipe().digest() == "dd5426f7fd50717cf40ec8fa6b1b57d571a244f2374170ef2c046aaa4668519c"  # as of 0.1
+    zero = Recipe().override({"model.residual": "zero"})
+    assert zero.digest() != Recipe().digest()
+    assert zero.decides()["model"]["residual"] == "zero"
+    assert recipe.from_toml('[model]\nattention = "ema"', name="old").model.residual == "none"
+    assert recipe.from_toml(zero.to_toml(), name="x").model == zero.model
 
 
 def test_override_replaces_fields_as_toml_would() -> None:
@@ -87,6 +99,7 @@ def test_override_replaces_fields_as_toml_would() -> None:
         ("[training]\nepochs = 2.5", "`training.epochs` cannot be `2.5`", "possible: a whole number"),
         ("[training]\nepochs = true", "`training.epochs` cannot be `True`", "possible: a whole number"),
         ("[training]\nlearning_rate = nan", "`training.learning_rate` cannot be `nan`", "possible: a number"),
+        ("[model]\nhost = 'FPN'", "`model.host` cannot be `FPN`", "`smp.FPN`"),
         ("[training]\noptimizer = 'lion'", "`training.optimizer` cannot be `lion`", "`adam`, `adamw` or `sgd`"),
         ("[data]\nimage_size = [1, 2, 3]", "`data.image_size` cannot be `[1, 2, 3]`", "a whole number, or a list of 2"),
         ("[data]\nallow_leakage = 1", "`data.allow_leakage` cannot be `1`", "possible: true or false"),

@@ -9,6 +9,7 @@ import typer
 from attnzoo import recipe as recipes
 from attnzoo import spec
 from attnzoo.cli import _options as options
+from attnzoo.cli._data import say
 from attnzoo.errors import AttnzooError
 
 Row = Mapping[str, Any]
@@ -55,12 +56,12 @@ def bench(
     asked = () if blocks is None or blocks == "all" else spec.parse_blocks(blocks)
     options.load_plugins(plugins)
 
-    from attnzoo import registry
     from attnzoo.workflows import bench as workflow
 
-    if blocks is not None:
-        every = asked or tuple(spec.Block(name) for name in registry.available())
-        targets = workflow.block_targets(every, channels, size or (64, 64))
+    if blocks == "all":
+        targets = workflow.every_target(channels, size or (64, 64), say)
+    elif blocks is not None:
+        targets = workflow.block_targets(asked, channels, size or (64, 64))
     elif host is not None:
         targets = workflow.arm_targets(host, arms, size)
     else:

@@ -1,11 +1,13 @@
 """`attnzoo list`: the blocks that there are."""
 
 import json
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from attnzoo import report
+from attnzoo import report, spec
 from attnzoo.cli import _options as options
 from attnzoo.cli._data import say
 
@@ -18,12 +20,26 @@ def list_(as_json: options.Json = False, plugins: options.Plugins = None) -> Non
 
     from attnzoo import registry
 
-    rows = [describe(name) for name in registry.available()]
+    names = registry.available()
     for plugin, why in registry.broken_plugins().items():
         say(f"warning: the installed plugin `{plugin}` is broken: {why}")
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([describe(name) for name in names], indent=2, ensure_ascii=False))
         return
+    groups = sorted({registry.entry(name).group for name in names}, key=_place)
+    for number, group in enumerate(groups):
+        # each as soon as it is counted: timm's layers are built with timm, which takes as long to import as torch
+        rows = [describe(name) for name in names if registry.entry(name).group == group]
+        typer.echo("\n" * bool(number) + report.text(_table(group, rows)), nl=False)
+        sys.stdout.flush()
+
+
+def _place(group: str) -> tuple[bool, bool, str]:
+    """Ours, then those of plugins, and timm's last."""
+    return group == "timm", group not in ("attnzoo", "controls"), group
+
+
+def _table(group: str, rows: Sequence[dict[str, Any]]) -> report.Table:
     header = ("name", "year", "gated", "dims", f"parameters at {CHANNELS}", "paper")
     cells = tuple(
         (
@@ -36,26 +52,29 @@ def list_(as_json: options.Json = False, plugins: options.Plugins = None) -> Non
         )
         for row in rows
     )
-    typer.echo(report.text(report.Table(header, cells, align="lrllrl")), nl=False)
+    return report.Table(header, cells, title=f"{group}: {len(rows)}", align="lrllrl")
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What is known of a block; `parameters` is None where its defaults do not fit 64 channels."""
+    """What is known of a block; `parameters` is None where it cannot be built at 64 channels by its defaults."""
     from attnzoo import registry
     from attnzoo.errors import AttnzooError
 
     entry = registry.entry(name)
     try:
-        block = registry.build(name, CHANNELS, gate_channels=CHANNELS if entry.gated else None, dims=entry.dims[0])
+        gate_channels = CHANNELS if registry.signal(spec.Block(name)) else None
+        block = registry.build(name, CHANNELS, gate_channels=gate_channels, dims=entry.dims[0])
         parameters = sum(parameter.numel() for parameter in block.parameters())
     except AttnzooError:
         parameters = None
     return {
         "name": name,
+        "group": entry.group,
         "paper": entry.paper,
         "year": entry.year,
         "gated": entry.gated,
         "listens": entry.listens,
+        "wraps": entry.wraps,
         "kind": entry.kind,
         "dims": list(entry.dims),
         "parameters": parameters,

@@ -18,6 +18,9 @@ def predict(
         Path | None,
         typer.Option(metavar="DIR", help="Where to write; the default is `predictions` in the run's folder."),
     ] = None,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Also draw what each block of attention does to each image.")
+    ] = False,
     device: options.Device = "auto",
 ) -> None:
     """Write an index mask and an overlay with a legend for each image, and print their paths."""
@@ -28,5 +31,5 @@ def predict(
 
     from attnzoo.workflows import predict as workflow
 
-    for prediction in workflow.predict(run, images, out, device=device, say=say):
-        typer.echo(f"{prediction.mask}\n{prediction.overlay}")
+    for prediction in workflow.predict(run, images, out, maps=maps, device=device, say=say):
+        typer.echo("\n".join(map(str, prediction.files)))

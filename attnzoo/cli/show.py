@@ -35,6 +35,8 @@ def show(
         "code": " ".join(filter(None, (entry.code, entry.licence and f"({entry.licence})"))) or "none published",
         "file": inspect.getsourcefile(entry.cls) or "unknown",
     }
+    if entry.wraps:  # they may be those of the block within, which the docstring says
+        del facts["kind"], facts["gated"]
     for fact, value in facts.items():
         typer.echo(f"{fact}: {value}")
 

@@ -17,9 +17,9 @@ from attnzoo.measure.subject import Subject, named
 def training_step(module: nn.Module, inputs: Sequence[Tensor]) -> Call:
     """A step on the mean square of the output, which costs what any cheap loss does; on a copy, in training mode."""
     copied = copy.deepcopy(module).train()
-    learned = list(copied.parameters())
+    learned = [weight for weight in copied.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=1e-4) if learned else None
-    # what has no parameters still passes gradients on
+    # what learns nothing still passes gradients on
     given = [tensor.clone().requires_grad_(optimizer is None) for tensor in inputs]
 
     def step() -> None:

@@ -36,14 +36,23 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """The host and its attention. `widths` belong to `UNet`; `encoder` and `encoder_weights` to `smp.Unet`."""
+    """The host and its attention. `widths` belong to `UNet`; `encoder` and `encoder_weights` to smp's.
 
-    host: Literal["UNet", "smp.Unet"] = "UNet"
+    `residual` is `attnzoo.insert`'s: with `zero` the network begins as the host without attention.
+    """
+
+    # fmt: off
+    host: Literal[
+        "UNet", "smp.Unet", "smp.UnetPlusPlus", "smp.MAnet", "smp.Linknet", "smp.FPN", "smp.PAN", "smp.UPerNet",
+        "smp.Segformer", "smp.DeepLabV3Plus", "smp.DeepLabV3", "smp.PSPNet", "smp.DPT",
+    ] = "UNet"
+    # fmt: on
     attention: str = "none"
     in_channels: int = 3
     widths: tuple[int, ...] = (64, 128, 256, 512)
     encoder: str = "resnet34"
     encoder_weights: str | None = None
+    residual: Literal["none", "zero"] = "none"
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,8 @@ class Recipe:
         foreign = ("encoder", "encoder_weights") if self.model.host == "UNet" else ("widths",)
         for option in foreign:
             del sections["model"][option]
+        if self.model.residual == "none":
+            del sections["model"]["residual"]  # it was not there in 0.1, whose runs stay what they are
         plain: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **sections}))
         return plain
 

@@ -111,5 +111,7 @@ def silence() -> None:
     warnings.filterwarnings("ignore", "The '.*_dataloader' does not have many workers")
     # so is the device
     warnings.filterwarnings("ignore", "GPU available but not used")
+    # the block within `frozen` is, and stays so
+    warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
     # Lightning 2.6.6 walks loaders with a class that torch 2.15 is about to rename
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)

@@ -55,8 +55,23 @@ def arm_targets(recipe: Recipe, arms: Sequence[spec.Attention], image_size: Size
 
 
 def block_targets(blocks: Sequence[spec.Block], channels: int, image_size: Size) -> tuple[Target, ...]:
-    """Blocks on a map of that width and size; a gated one with the signal that it listens to, as `UNet` has it."""
+    """Blocks on a map of that width and size; a gated one with the signal that it listens to, as `UNet` has it.
+
+    Raises:
+        AttnzooError: For all that a block refuses, that size included.
+    """
     return tuple(_block(block, channels, image_size) for block in blocks)
+
+
+def every_target(channels: int, image_size: Size, say: Callable[[str], None]) -> tuple[Target, ...]:
+    """As `block_targets`, for every registered block that can live there; `say` hears why others cannot."""
+    targets = []
+    for name in registry.available():
+        try:
+            targets.append(_block(spec.Block(name), channels, image_size))
+        except AttnzooError as error:
+            say(f"left out: {error.message}")
+    return tuple(targets)
 
 
 def bench(
@@ -138,14 +153,16 @@ def _network(name: str, recipe: Recipe, claim: int | None = None, classes: int |
 
 
 def _block(block: spec.Block, channels: int, image_size: Size) -> Target:
-    entry = registry.entry(block.name)
-    skip = (channels, *image_size)
-    if not entry.gated:
-        return Target(str(block), lambda: registry.build_block(block, channels), (skip,))
     # one level below the skip there are twice the channels on half the size
     coarse = (2 * channels, *(max(1, side // 2) for side in image_size))
-    gate = coarse if entry.listens == "coarse" else skip
-    return Target(str(block), lambda: registry.build_block(block, channels, gate[0]), (skip, gate))
+    skip = (channels, *image_size)
+    heard = {"upsampled": skip, "coarse": coarse}
+    signal = registry.signal(block)
+    built = registry.build_block(block, channels, heard[signal][0] if signal else None)
+    if (check := getattr(built, "check_size", None)) is not None:
+        check(image_size)
+    listens = getattr(built, "listens", None)  # `matched` needs a signal's width, and hears nothing
+    return Target(str(block), lambda: built, (skip, heard[listens]) if listens else (skip,))
 
 
 def _sized(recipe: Recipe, image_size: Size | None) -> Recipe:

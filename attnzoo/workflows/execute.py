@@ -43,7 +43,8 @@ def pending(runs: Sequence[Run], folder: Path, data: Dataset, setting: Setting) 
     models = {run.recipe.override({"training.seed": 0}).digest(): run for run in left}
     for number, run in enumerate(models.values(), 1):
         setting.say(f"rehearsing {number}/{len(models)}: {run.attention}")
-        rehearse(run.recipe, len(data.classes), batch_sizes(run, data, device, setting.devices), device)
+        sizes = batch_sizes(run, data, device, setting.devices)
+        rehearse(run.recipe, len(data.classes), sizes, device, setting.say)
     return left
 
 

@@ -9,8 +9,9 @@ from attnzoo import palette
 
 OPACITY = 0.45
 LONGEST = 384  # small pictures are enlarged by a whole number, so that one can see something
-_FONT, _SWATCH, _MARGIN = 14, 14, 10
-_INK, _PAPER = (20, 20, 20), (255, 255, 255)
+FONT, MARGIN = 14, 10
+INK, PAPER = (20, 20, 20), (255, 255, 255)
+_SWATCH = 14
 
 
 def overlay(
@@ -26,16 +27,17 @@ def overlay(
         classes: Names by index.
         window: The interval of intensities that is shown from black to white; by default the whole range of the type.
     """
-    picture = _visible(pixels, window).astype(np.float64)
+    picture = visible(pixels, window).astype(np.float64)
     colours = np.array([palette.colour(index) for index in range(256)], np.float64)[mask]
     blended = np.where((mask > 0)[..., None], (1 - OPACITY) * picture + OPACITY * colours, picture)
-    factor = max(1, -(-LONGEST // max(mask.shape)))
-    blended, colours, enlarged = (_enlarge(array, factor) for array in (blended, colours, mask))
+    blended, colours, enlarged = map(enlarge, (blended, colours, mask))
     blended[_outline(enlarged)] = colours[_outline(enlarged)]
-    return _beside(Image.fromarray(blended.round().astype(np.uint8)), _legend(mask, classes))
+    return beside(Image.fromarray(blended.round().astype(np.uint8)), _legend(mask, classes))
 
 
-def _enlarge(array: np.ndarray, factor: int) -> np.ndarray:
+def enlarge(array: np.ndarray) -> np.ndarray:
+    """Small pictures, (H, W) or (H, W, 3), are repeated by a whole number."""
+    factor = max(1, -(-LONGEST // max(array.shape[:2])))
     return array.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
@@ -48,7 +50,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return outline
 
 
-def _visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+def visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
     """8-bit RGB (H, W, 3)."""
     low, high = window or (0, np.iinfo(pixels.dtype).max)
     scaled = ((pixels.astype(np.float64) - low) / (high - low)).clip(0, 1) * 255
@@ -58,20 +60,21 @@ def _visible(pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarr
 def _legend(mask: np.ndarray, classes: Sequence[str]) -> Image.Image:
     shares = np.bincount(mask.reshape(-1), minlength=256) / mask.size
     lines = [(palette.colour(index), f"{name}  {shares[index]:.1%}") for index, name in enumerate(classes) if index]
-    font = ImageFont.load_default(_FONT)
+    font = ImageFont.load_default(FONT)
     width = max((int(font.getlength(line)) for _, line in lines), default=0)
-    step = _SWATCH + _MARGIN // 2
-    legend = Image.new("RGB", (_SWATCH + 3 * _MARGIN + width, step * len(lines) + 2 * _MARGIN), _PAPER)
+    step = _SWATCH + MARGIN // 2
+    legend = Image.new("RGB", (_SWATCH + 3 * MARGIN + width, step * len(lines) + 2 * MARGIN), PAPER)
     draw = ImageDraw.Draw(legend)
     for row, (colour, line) in enumerate(lines):
-        top = _MARGIN + row * step
-        draw.rectangle((_MARGIN, top, _MARGIN + _SWATCH, top + _SWATCH), fill=colour, outline=_INK)
-        draw.text((2 * _MARGIN + _SWATCH, top + _SWATCH // 2), line, fill=_INK, font=font, anchor="lm")
+        top = MARGIN + row * step
+        draw.rectangle((MARGIN, top, MARGIN + _SWATCH, top + _SWATCH), fill=colour, outline=INK)
+        draw.text((2 * MARGIN + _SWATCH, top + _SWATCH // 2), line, fill=INK, font=font, anchor="lm")
     return legend
 
 
-def _beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    both = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), _PAPER)
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two pictures side by side, from the top."""
+    both = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), PAPER)
     both.paste(left, (0, 0))
     both.paste(right, (left.width, 0))
     return both

@@ -1,7 +1,7 @@
 """A step of every model before any is trained: an impossible last arm costs seconds and not a night."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,7 +13,13 @@ from attnzoo.recipe import Recipe
 from attnzoo.training.devices import autocast
 
 
-def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.device) -> int:
+def rehearse(
+    recipe: Recipe,
+    classes: int,
+    images: Sequence[int],
+    device: torch.device,
+    say: Callable[[str], None] = lambda line: None,
+) -> int:
     """Build a recipe's model, and take training steps and one of evaluation on noise at the recipe's image size.
 
     Args:
@@ -21,6 +27,7 @@ def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.
         classes: Outputs of the network, the background included.
         images: The batch sizes to try, a step each.
         device: Where to try.
+        say: Hears what blocks remark of themselves, such as how near a matched control's count is; a line each.
 
     Returns:
         The number of the model's parameters.
@@ -31,6 +38,9 @@ def rehearse(recipe: Recipe, classes: int, images: Sequence[int], device: torch.
     """
     with _told(recipe, "cannot be built"):
         model = models.build_model(recipe, classes)
+    for site, spelling, block in insertion.inserted(model):
+        if remark := getattr(block, "remark", None):
+            say(f"`{spelling}` at {site.title}: {remark}")
     weights = recipe.training.class_weights
     loss = losses.build_loss(recipe.training.loss, class_weights=weights if isinstance(weights, tuple) else None)
     _check_sizes(model, recipe.data.image_size)
@@ -80,7 +90,7 @@ def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
     """Ask every block that is bound to a map size whether it can live with the one of its site."""
     for site, _, block in insertion.inserted(model):
         if (check := getattr(block, "check_size", None)) is not None:
-            check(tuple(-(-length // site.stride) for length in size))
+            check(tuple(-(-length // stride) for length, stride in zip(size, site.strides, strict=True)))
 
 
 def _where(model: nn.Module, error: BaseException) -> str:

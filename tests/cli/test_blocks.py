@@ -1,6 +1,8 @@
 """`attnzoo list` and `attnzoo show`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,9 @@ class WideOnly(nn.Module):
             raise AttnzooError(f"`wide_only` cannot live with {channels} channels", "take more")
 
     def forward(self, x: Tensor) -> Tensor:
+        return x + self.added(x)
+
+    def added(self, x: Tensor) -> Tensor:
         return x
 """
 
@@ -36,14 +41,32 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_list_has_a_row_per_block(attnzoo: Attnzoo) -> None:
+def test_list_has_a_row_per_block_in_groups(attnzoo: Attnzoo) -> None:
     done = attnzoo("list")
     assert (done.code, done.err) == (0, "")
-    header, _, *rows = done.out.splitlines()
-    assert header.split() == ["name", "year", "gated", "dims", "parameters", "at", "64", "paper"]
-    assert [row.split()[0] for row in rows] == list(registry.available())
-    gate = next(row for row in rows if row.startswith("gate "))
+    tables = done.out.split("\n\n")
+    titles, bodies = tables[::2], [table.splitlines() for table in tables[1::2]]
+    # other tests of this process may have registered blocks of their own
+    assert {title.partition(":")[0] for title in titles} == {
+        registry.entry(name).group for name in registry.available()
+    }
+    assert [title.partition(":")[0] for title in (*titles[:2], titles[-1])] == ["attnzoo", "controls", "timm"]
+    for title, (header, _, *rows) in zip(titles, bodies, strict=True):
+        group, number = title.split(": ")
+        assert header.split() == ["name", "year", "gated", "dims", "parameters", "at", "64", "paper"]
+        names = [name for name in registry.available() if registry.entry(name).group == group]
+        assert [row.split()[0] for row in rows] == names
+        assert int(number) == len(names)
+    gate = next(row for row in bodies[0] if row.startswith("gate "))
     assert gate.split()[:6] == ["gate", "2018", "yes", "2,", "3", "4,323"]
+    broken = next(row for row in bodies[-1] if row.startswith("timm_ge "))
+    assert broken.split()[:5] == ["timm_ge", "2018", "no", "2", "n/a"]
+
+
+def test_the_registry_is_listed_without_timm() -> None:
+    # which takes as long to import as torch does
+    program = "import sys; from attnzoo import registry; registry.available(); sys.exit('timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_list_as_json(attnzoo: Attnzoo) -> None:
@@ -51,12 +74,17 @@ def test_list_as_json(attnzoo: Attnzoo) -> None:
     assert rows["ema"]["parameters"] == 48
     assert rows["ema"]["gated"] is False
     assert rows["gate"]["listens"] == "upsampled"
+    assert (rows["frozen"]["wraps"], rows["frozen"]["group"]) == ("block", "controls")
+    assert (rows["timm_se"]["parameters"], rows["timm_se"]["group"]) == (1096, "timm")
 
 
 @pytest.mark.usefixtures("fresh")
 def test_a_plugins_block_is_listed_even_where_64_channels_do_not_fit(attnzoo: Attnzoo, plugin: Path) -> None:
     rows = {row["name"]: row for row in json.loads(attnzoo("list", "--json", "--plugin", plugin).out)}
     assert rows["wide_only"]["parameters"] is None
+    assert rows["wide_only"]["group"] == "wide.py"
+    titles = [line for line in attnzoo("list", "--plugin", plugin).out.splitlines() if ": " in line[:12]]
+    assert "wide.py: 1" in titles[2:-1]
     shown = attnzoo("show", "wide_only", "--plugin", plugin).out
     assert "parameters at 64 channels: n/a" in shown
     assert "No docstring." in shown  # and not that of torch.nn.Module
@@ -85,6 +113,13 @@ def test_show_has_docstring_options_and_reference(attnzoo: Attnzoo) -> None:
 
 def test_show_says_what_a_gated_block_hears(attnzoo: Attnzoo) -> None:
     assert "gated: listens to the upsampled decoder feature" in attnzoo("show", "gate").out
+
+
+def test_show_leaves_to_a_wrapper_what_the_block_within_decides(attnzoo: Attnzoo) -> None:
+    shown = attnzoo("show", "frozen").out
+    assert "block   [blocks]  [ema]" in shown
+    assert "kind:" not in shown
+    assert "gated:" not in shown
 
 
 def test_show_helps_with_a_typo(attnzoo: Attnzoo) -> None:

@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from attnzoo import recipe as recipes
+from attnzoo.models import build_model
 
 from .conftest import Attnzoo
 
@@ -63,6 +66,30 @@ def test_ablate_prints_the_table_and_talks_on_stderr(attnzoo: Attnzoo, drawn: Pa
     assert [path.stat().st_mtime_ns for path in weights] == before
 
     assert "`training.epochs`: 1 there, 3 here" in attnzoo(*words, "--epochs", 3).err
+
+
+def test_ablate_tells_of_controls_at_every_site(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:
+    matched, frozen = "matched:block=[gate]", "frozen:block=[gate]"
+    words = ("--recipe", tiny, "--data", drawn, "--out", tmp_path / "out", "--device", "cpu", "--no-none")
+    changes = ("--set", "model.widths=[4, 8, 16]", "--epochs", 2)
+    done = attnzoo("ablate", "--attention", f"{matched},{frozen}", *words, *changes)
+    assert done.code == 0
+    for line in (
+        f"`{matched}` at skip level 1: 38 parameters, 5 more than `gate`'s 33 (kernel 3, 2 channels a group)\n",
+        f"`{matched}` at skip level 2: 102 parameters, 7 more than `gate`'s 95 (kernel 5, 2 channels a group)\n",
+        f"`{frozen}` at skip level 1: 33 parameters, none of which learns\n",
+        f"`{frozen}` at skip level 2: 95 parameters, none of which learns\n",
+    ):
+        assert done.err.count(line) == 1
+        assert line not in done.out
+
+    after = load_file(tmp_path / "out" / "frozen%3Ablock=[gate]" / "seed-0" / "best.safetensors")
+    recipe = recipes.load(tiny).override({"model.attention": frozen, "model.widths": [4, 8, 16]})
+    before = build_model(recipe, 6).state_dict()
+    kept = [key for key in before if ".block." in key]
+    assert any("running_mean" in key for key in kept)
+    assert all(torch.equal(after[key], before[key]) for key in kept)
+    assert not torch.equal(after["head.weight"], before["head.weight"])
 
 
 def test_ablate_without_data_draws_and_says_so(
@@ -163,6 +190,44 @@ def test_predict_prints_what_it_wrote(attnzoo: Attnzoo, run: Path, drawn: Path, 
     assert [path.name for path in written[:2]] == [f"{images[0].stem}_mask.png", f"{images[0].stem}_overlay.png"]
     assert all(path.is_file() for path in written)
     assert f"[2/2] {images[1]}" in done.err
+
+
+def test_predict_draws_maps_where_there_is_attention(
+    attnzoo: Attnzoo, run: Path, drawn: Path, tiny: Path, tmp_path: Path
+) -> None:
+    from attnzoo import training
+    from attnzoo.data import open_dataset
+
+    image = min((drawn / "test").glob("*.png"))
+    assert attnzoo("predict", run, image, "--maps").err == (
+        f"error: `{run}` has no attention whose maps could be drawn\nhint: leave `--maps` out\n"
+    )
+    gated = recipes.load(tiny).override({"model.attention": "gate", "training.epochs": 1})
+    training.run(gated, tmp_path / "run", data=open_dataset(drawn, gated.data), device="cpu", progress=False)
+    done = attnzoo("predict", tmp_path / "run", image, "--maps", "--out", tmp_path / "out", "--device", "cpu")
+    assert done.code == 0
+    assert [Path(line).name for line in done.out.splitlines()] == [
+        f"{image.stem}_{what}.png" for what in ("mask", "overlay", "map_skip1_gate")
+    ]
+    assert all(Path(line).is_file() for line in done.out.splitlines())
+
+
+def test_ablate_takes_position_as_a_factor_and_residual_slots(
+    attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path
+) -> None:
+    arms = ("se:reduction=2@bottleneck", "se:reduction=2@skip.bottleneck", "se:reduction=2@encoder1.decoder1")
+    words = ("--recipe", tiny, "--data", drawn, "--out", tmp_path / "out", "--device", "cpu", "--epochs", 1)
+    done = attnzoo("ablate", "--attention", ",".join(arms), *words, "--set", "model.residual=zero")
+    assert done.code == 0
+    assert all(arm in done.out for arm in arms)
+    folder = next((tmp_path / "out").glob("*encoder1*")) / "seed-0"
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert [(record["site"], record["residual"]) for record in result["insertions"]] == [
+        ("encoder1", "zero"),
+        ("decoder1", "zero"),
+    ]
+    wrong = attnzoo("ablate", "--attention", "se", *words, "--set", "model.residual=one")
+    assert wrong.err == "error: `model.residual` cannot be `one`\nhint: possible: `none` or `zero`\n"
 
 
 def test_predict_refuses_what_is_no_file(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:

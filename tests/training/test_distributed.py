@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from attnzoo.errors import AttnzooError
+from attnzoo.models import build_model
 from attnzoo.results import Result
 from attnzoo.training import run
 
@@ -78,6 +80,17 @@ def test_two_processes_train_one_model_and_count_each_image_once(two):
     # five images on two processes: with the usual padding there were six, and another Dice
     assert float(curves[result.best_epoch - 1]["val_macro_dice"]) == result.best_score
     assert result.validation["global_macro"]["dice"] == pytest.approx(result.best_score, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_what_is_frozen_stays_so_in_two_processes(start, recipe, tmp_path):
+    frozen = recipe.override({"model.attention": "frozen:block=[gate]", "training.epochs": 2})
+    assert start(frozen, tmp_path / "run").communicate(timeout=300) == ("", "")
+    after, before = load_file(tmp_path / "run" / "best.safetensors"), build_model(frozen, 6).state_dict()
+    kept = [key for key in before if ".block." in key]
+    assert kept
+    assert all(torch.equal(after[key], before[key]) for key in kept)
+    assert not torch.equal(after["head.weight"], before["head.weight"])
 
 
 @pytest.mark.slow

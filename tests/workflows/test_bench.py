@@ -86,10 +86,37 @@ def test_blocks_on_their_own(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_all_blocks_can_be_named_at_once() -> None:
-    blocks = [spec.parse_block(name) for name in registry.available()]
-    targets = workflow.block_targets(blocks, 64, (1, 1))
-    assert [target.name for target in targets] == list(registry.available())
+    lines: list[str] = []
+    targets = workflow.every_target(64, (1, 1), lines.append)
+    left_out = {line.split("`")[1] for line in lines}
+    assert {"timm_ge", "timm_bottleneck", "timm_halo", "timm_bat"} <= left_out
+    assert [target.name for target in targets] == [name for name in registry.available() if name not in left_out]
+    assert {"ema", "gate", "frozen", "matched", "identity", "timm_se"} <= {target.name for target in targets}
     assert all(min(shape) >= 1 for target in targets for shape in target.shapes)
+    assert "left out: `timm_halo` cannot cut a map of 1×1 into blocks of block_size=8" in lines
+
+
+def test_wrappers_get_the_inputs_that_they_hear() -> None:
+    asked = ("frozen:block=[gate]", "frozen:block=[grid_gate]", "matched:block=[gate]", "frozen:block=[se]")
+    targets = workflow.block_targets([spec.parse_block(words) for words in asked], 16, (8, 6))
+    skip, coarse = (16, 8, 6), (32, 4, 3)
+    assert [target.shapes for target in targets] == [(skip, skip), (skip, coarse), (skip,), (skip,)]
+
+
+def test_what_learns_nothing_is_measured_too(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--image-size", "8", "--device", "cpu", "--iterations", "2", "--json")
+    code, out, _ = run(capsys, "--blocks", "frozen:block=[gate],identity", "--channels", "16", *words)
+    rows = json.loads(out)
+    assert (code, [row["name"] for row in rows]) == (0, ["frozen:block=[gate]", "identity"])
+    assert all(row["training"]["step_ms"]["median"] > 0 for row in rows)
+
+
+def test_a_block_bound_to_a_map_size_is_refused_at_another(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--blocks", "timm_bottleneck", "--image-size", "8") == (
+        2,
+        "",
+        "error: `timm_bottleneck` cannot take a map of 8×8, built for feat_size=(16,16)\nhint: say `feat_size=(8,8)`\n",
+    )
 
 
 def test_plain_tables_of_blocks_relate_nothing(capsys: pytest.CaptureFixture[str]) -> None:
