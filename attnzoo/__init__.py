@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from attnzoo.attention_maps import maps
     from attnzoo.hosts.teaching import site, teach
     from attnzoo.hosts.unet import UNet
+    from attnzoo.inference import for_inference
     from attnzoo.insertion import insert, insertions, sites
     from attnzoo.registry import available, build, register
     from attnzoo.skip import Slot
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "available",
     "build",
+    "for_inference",
     "insert",
     "insertions",
     "load",
@@ -39,6 +41,7 @@ _HOMES = {
     "UNet": "attnzoo.hosts.unet",
     "available": "attnzoo.registry",
     "build": "attnzoo.registry",
+    "for_inference": "attnzoo.inference",
     "insert": "attnzoo.insertion",
     "insertions": "attnzoo.insertion",
     "load": "attnzoo.training",

@@ -1,39 +1,56 @@
-"""What the suites share: the device, and how a call is timed."""
+"""What the suites share: the device, and how a case is timed."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
-from common import Timed
 
-from attnzoo import registry
+from attnzoo.errors import AttnzooError
 from attnzoo.measure.machine import describe, resolve
 
+from . import cases
+from .refusals import refuse
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "block" in metafunc.fixturenames:
-        metafunc.parametrize("block", registry.available())
+Timed = Callable[[str], None]
 
 
-@pytest.fixture(scope="session")
-def device() -> torch.device:
-    """The GPU if there is one."""
-    return resolve("auto")
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        refuse(lambda option: config.getoption(option, None), os.environ)
+    except AttnzooError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The drawing and its masks lie in a folder of this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTNZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
-def timed(benchmark: Any, device: torch.device) -> Timed:
-    """Time a call: warmed up, and on the GPU until its work is done and not only handed over."""
+def timed(benchmark: Any) -> Timed:
+    """Time a case: warmed up, and on the GPU until its work is done and not only handed over."""
 
-    def run(call: Callable[[], object]) -> None:
+    def run(name: str) -> None:
+        device = resolve("auto")
+        try:
+            case = cases.build(name, device)
+        except AttnzooError as error:
+            pytest.skip(error.message)
+
         def finished() -> None:
-            call()
+            case.call()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
 
         benchmark.extra_info["device"] = str(device)
         benchmark.pedantic(finished, rounds=15, warmup_rounds=3)
+        if case.items is not None:
+            benchmark.extra_info |= {"items": case.items, "items_per_second": case.items / benchmark.stats.stats.median}
 
     return run
 

@@ -219,6 +219,13 @@ def test_attention_that_is_no_spelling_is_refused() -> None:
     )
 
 
+def test_places_are_one_word() -> None:
+    assert refusal(lambda: insert(net(), "se", at=["skip1", "skip2"])) == (  # type: ignore[arg-type]
+        "at=['skip1', 'skip2'] is a `list`, and one word is wanted",
+        'sites are joined by dots, `at="skip1.bottleneck"`, and a pattern means several modules, `at="layer[12]"`',
+    )
+
+
 # what is refused, and that it leaves no trace
 
 
@@ -245,6 +252,11 @@ def test_attention_that_is_no_spelling_is_refused() -> None:
             "gate@bottleneck",
             "`gate` listens to the decoder, and the bottleneck of UNet has none",
             "place it on the skips: `gate@skip`",
+        ),
+        (
+            "frozen:block=[gate]@bottleneck",
+            "`frozen:block=[gate]` listens to the decoder, and the bottleneck of UNet has none",
+            "place it on the skips: `frozen:block=[gate]@skip`",
         ),
         ("cbma", "`cbma` is no block", "did you mean `cbam`?"),
         ("se+ema:grops=4", "`ema` has no option `grops`", "did you mean `groups`?"),

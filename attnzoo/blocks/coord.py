@@ -27,8 +27,8 @@ class CoordinateAttention(nn.Module):
 
     The means of all rows and of all columns are put in one line; a 1×1 convolution to a bottleneck of width c, a batch
     norm and a hard swish follow. Then they part again, and a 1×1 convolution and a sigmoid for each give the factors.
-    It has 3·channels·c + 3·c + 2·channels parameters (4·channels·c + 3·c + 3·channels in 3-D), and as many
-    multiply-adds for each row and column.
+    It has 3·channels·c + 3·c + 2·channels parameters (4·channels·c + 3·c + 3·channels in 3-D), and
+    2·channels·c multiply-adds for each row and for each column.
 
     Args:
         channels: Width of the skip.

@@ -38,11 +38,12 @@ class CPCA(nn.Module):
     """Mixes the channels, scales each by one number, and then each value by what strips around it hold.
 
     After a 1×1 convolution and a GELU, the means and the maxima of the channels go through one perceptron, and the two
-    sigmoids are added: the channel prior. A depthwise 5×5 convolution and pairs of depthwise strips of 7, 11 and 21
-    are summed and mixed by the 1×1 convolution; what comes out, without a sigmoid, scales the prior, and the same 1×1
-    convolution, used for the third time, ends it. It has about 1.5·channels² + 112·channels parameters with the
-    default, and costs three 1×1 convolutions and 103 multiply-adds per value. The output grows with the square of the
-    input: where that reaches some hundreds, float16 overflows.
+    sigmoids are added; the map, scaled by these, is the channel prior. A depthwise 5×5 convolution of the prior, and
+    what pairs of depthwise strips of 7, 11 and 21 make of its result, are summed and mixed by the 1×1 convolution; what
+    comes out, without a sigmoid, scales the prior, and the same 1×1 convolution, used for the third time, ends it.
+    It has about 1.5·channels² + 112·channels parameters with the default, and costs three 1×1 convolutions and 103
+    multiply-adds per value. The output grows with the square of the input: where that reaches some hundreds, float16
+    overflows.
 
     Args:
         channels: Width of the skip.

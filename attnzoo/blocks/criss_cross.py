@@ -43,8 +43,8 @@ class CrissCross(nn.Module):
 
     Deviations:
         None in the equations. The attention is computed in 32 bits, under autocast too, and on whatever device the skip
-        is: the authors' code in pure PyTorch is bound to one and fails in half precision. 3-D, with a softmax over the
-        three lines through a position, is as in their repository.
+        is: the authors' code in pure PyTorch is bound to one and fails in half precision. In 3-D one softmax is over
+        the three lines through a position, which counts once as in 2-D; in their repository's 3-D code it counts twice.
     """
 
     kind: ClassVar[Literal["add"]] = "add"
@@ -93,5 +93,5 @@ class CrissCross(nn.Module):
 def _compare(query: Tensor, key: Tensor, others_only: bool) -> Tensor:
     """Products along lines of length L, (…, L, d) → (…, L, L); one axis alone keeps the position itself."""
     energy = query @ key.transpose(-1, -2)
-    own = torch.eye(energy.shape[-1], dtype=torch.bool, device=energy.device) & others_only
-    return energy.masked_fill(own, -torch.inf)
+    own = torch.eye(energy.shape[-1], dtype=torch.bool, device=energy.device)
+    return energy.masked_fill(own, -torch.inf) if others_only else energy

@@ -37,8 +37,9 @@ class ECA(nn.Module):
         https://arxiv.org/abs/1910.03151; https://github.com/BangguWu/ECANet (MIT).
 
     Deviations:
-        Follows the authors' code, in which the kernel is 3 for every width, where the paper adapts it. The mean is
-        written as a mean and not as adaptive pooling, which is equal. 3-D needs nothing but the mean over a third axis.
+        Follows the authors' code, in which the kernel is 3 whatever the width, where the paper adapts it (in their
+        MobileNetV2 it is 1 up to 96 channels). The mean is written as a mean and not as adaptive pooling, which is
+        equal. 3-D needs nothing but the mean over a third axis.
     """
 
     kind: ClassVar[Literal["scale"]] = "scale"

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import CONV
 from attnzoo.errors import AttnzooError, divisors
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 DEFAULT_GROUPS = 32
@@ -69,6 +70,7 @@ class EMA(nn.Module):
         self.conv1x1 = CONV[dims](width, width, 1)
         self.conv3x3 = CONV[dims](width, width, 3, padding=1)
 
+    @fused("ema")
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 

@@ -27,7 +27,8 @@ class EPA(nn.Module):
     Each has values of its own, and its output is projected to half of the width. The layer over positions binds the
     block to one size of map. It has 5·channels² + channels + projection·(N + 1) + 2·heads parameters, and costs about
     5·channels² + 4·channels·projection + 2·channels²/heads multiply-adds per position: linear in N. It has no residual;
-    UNETR++ has one around it, which a slot's `residual` gives.
+    UNETR++ has a layer norm before it and a residual, scaled by 10⁻⁶ at the start, around both: neither is part of it,
+    and a slot's `residual` gives the like of the second.
 
     Args:
         channels: Width of the skip; even, and a multiple of `heads`.
@@ -47,7 +48,9 @@ class EPA(nn.Module):
         https://arxiv.org/abs/2212.04497; https://github.com/Amshaker/unetr_plus_plus (Apache-2.0).
 
     Deviations:
-        The default follows the paper, see `variant`. Their dropout on both attentions, 0.1 by default, is left out.
+        The default follows the paper and not the code behind its results, see `variant`: the authors agree that the
+        code's order is a slip, and found no difference in their scores without it. Their dropout on both attentions,
+        0.1 by default, is left out.
         Queries and keys are brought to length 1 in 32 bits, since squares summed over a map overflow 16. 2-D is ours.
     """
 

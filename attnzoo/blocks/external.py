@@ -39,7 +39,8 @@ class External(nn.Module):
 
     Deviations:
         Follows the authors' code, which puts convolutions, norm, skip and ReLU around the paper's equations. The values
-        start equal to the keys, as there; other weights start as PyTorch's layers do. Likenesses are normalised in
+        start equal to the keys, as there, but weights as PyTorch's layers do, and not from a normal distribution.
+        Likenesses are normalised in
         32 bits: among many positions most softmaxes vanish in 16, and so would the sum divided by. 3-D is ours.
     """
 

@@ -30,10 +30,10 @@ BASE = 7  # the edge of the grid on which they are counted
 class FCA(nn.Module):
     """Scales each channel by one number, which all channels decide, each heard at one spatial frequency.
 
-    Squeeze-and-excitation, but the mean, which is the lowest frequency of a discrete cosine transform, is kept for the
-    first part of the channels only: each further part is squeezed by another basis function. Two dense layers without
-    biases and a sigmoid excite the channels. It has 2·channels²/reduction parameters, and about one multiply-add per
-    value for the transform.
+    Squeeze-and-excitation, but the mean, which is (times `grid`) the lowest frequency of a discrete cosine transform,
+    is kept for the first part of the channels only: each further part is squeezed by another basis function. Two dense
+    layers without biases, a ReLU between them and a sigmoid excite the channels. It has
+    2·channels²/reduction parameters, and about one multiply-add per value for the transform.
 
     Args:
         channels: Width of the skip; a multiple of `frequencies`.

@@ -20,12 +20,13 @@ class GAM(nn.Module):
 
     Nothing is pooled. At each position a perceptron with a bottleneck looks at all channels, and its sigmoid scales
     them; then two large convolutions with the same bottleneck look at all channels around the position, and their
-    sigmoid scales once more. The convolutions have 2·kernel²·channels²/reduction weights (2·kernel³ in 3-D), at full
-    resolution: 49 times a 1×1 convolution's cost at half the width, and the price of not pooling.
+    sigmoid scales once more. The convolutions have 2·kernel²·channels²/reduction weights (2·kernel³ in 3-D), and
+    as many multiply-adds at each position, which is the price of not pooling: with the defaults, 24.5·channels².
 
     Args:
         channels: Width of the skip.
-        reduction: The bottlenecks are `channels // reduction` wide, which must be at least 1; 4 is the value in use.
+        reduction: The bottlenecks are `channels // reduction` wide, which must be at least 1; 4 is the value in use,
+            where the paper refers to that of `bam`, which is 16.
         kernel: Edge of the two convolutions, odd; 7 is the paper's value.
         dims: Spatial dimensions, 2 or 3.
 

@@ -1,6 +1,6 @@
 """Global context block (GC): Cao et al., ICCV Workshops 2019."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
@@ -58,7 +58,7 @@ class GlobalContext(nn.Module):
             nn.Linear(channels, planes), nn.LayerNorm(planes), nn.ReLU(), nn.Linear(planes, channels)
         )
         nn.init.kaiming_normal_(self.conv_mask.weight)
-        for parameter in self.channel_add_conv[-1].parameters():
+        for parameter in (cast("Tensor", self.conv_mask.bias), *self.channel_add_conv[-1].parameters()):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:

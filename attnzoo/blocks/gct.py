@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from attnzoo.registry import check_form, register
 
 EPSILON = 1e-5  # the authors'
+NORMS = {"l2": (2, EPSILON), "l1": (1, 0.0)}  # the power, and what is added to a channel's sum of such powers
 
 
 @register(
@@ -37,9 +38,8 @@ class GCT(nn.Module):
         https://arxiv.org/abs/1909.11519; https://github.com/z-x-yang/GCT (no licence).
 
     Deviations:
-        The sums over the map, which overflow in half precision, are made in float32. Follows the authors' code where
-        it adds its ε of 1e-5 to the mean over the channels and not, as the paper, to their sum; with `l1`, ours is in
-        the embedding too, as with `l2`. 3-D is ours.
+        The sums over the map, which overflow in half precision, are made in float32 at least. Follows the authors' code
+        where it adds its ε of 1e-5 to the mean over the channels and not, as the paper, to their sum. 3-D is ours.
     """
 
     kind: ClassVar[Literal["scale"]] = "scale"
@@ -47,7 +47,7 @@ class GCT(nn.Module):
     def __init__(self, channels: int, *, mode: Literal["l2", "l1"] = "l2", dims: Literal[2, 3] = 2) -> None:
         super().__init__()
         check_form("gct", dims, channels=channels)
-        self.power = {"l2": 2, "l1": 1}[mode]
+        self.power, self.epsilon = NORMS[mode]
         self.alpha = nn.Parameter(torch.ones(1, channels, *[1] * dims))
         self.gamma = nn.Parameter(torch.zeros(1, channels, *[1] * dims))
         self.beta = nn.Parameter(torch.zeros(1, channels, *[1] * dims))
@@ -58,7 +58,7 @@ class GCT(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         energy = wide.abs().pow(self.power).sum(list(range(2, x.ndim)), keepdim=True)  # (B, C, 1, 1)
-        embedding = (energy + EPSILON).pow(1 / self.power) * self.alpha  # (B, C, 1, 1)
+        embedding = (energy + self.epsilon).pow(1 / self.power) * self.alpha  # (B, C, 1, 1)
         magnitude = (embedding.abs().pow(self.power).mean(1, keepdim=True) + EPSILON).pow(
             1 / self.power
         )  # (B, 1, 1, 1)

@@ -44,8 +44,9 @@ class LGAG(nn.Module):
         License).
 
     Deviations:
-        A gate of another size than the skip is first resized to it, linearly, corners not aligned. Weights start as
-        PyTorch's layers do, and not from a normal distribution. 3-D is ours.
+        A gate of another size than the skip is first resized to it, linearly, corners not aligned. With kernel=1
+        their code has one group, whatever is said. Weights start as PyTorch's layers do, and not from a normal
+        distribution. 3-D is ours.
     """
 
     kind: ClassVar[Literal["scale"]] = "scale"

@@ -41,8 +41,8 @@ class LSKA(nn.Module):
         licence).
 
     Deviations:
-        It is the attention alone: in the network, 1×1 convolutions, a GELU and a residual stand around it. The strips
-        of one kind stand in one sequence, the horizontal first. 3-D is ours: a third strip along the depth comes last.
+        It is the attention alone: in the network, 1×1 convolutions, a GELU and a residual stand around it. 3-D is
+        ours: a third strip, along the depth, comes last.
     """
 
     kind: ClassVar[Literal["scale"]] = "scale"

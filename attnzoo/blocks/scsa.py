@@ -109,7 +109,8 @@ def _windows(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     kept, covered = wide.new_ones(()), wide.new_ones(())
     padding: Any = []
-    for edge in reversed(x.shape[2:]):
+    for size in reversed(x.shape[2:]):
+        edge = int(size) if isinstance(size, Tensor) else size  # while `torch.jit` traces, as to count multiply-adds
         padding += [0, (torch.sym_max(edge, window) // window + 1) * window - edge]
         covered = covered.mul(torch.sym_min(window, edge)) / window
     y = F.pad(wide, padding) / covered

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from attnzoo.blocks._parts import BATCH_NORM
 from attnzoo.registry import check_form, register
 
+EPSILON = 1e-5  # the authors'
+
 
 @register(
     "srm",
@@ -36,10 +38,11 @@ class SRM(nn.Module):
         licence).
 
     Deviations:
-        Follows the authors' code, in which the variance is over n − 1 values and not n; in a map of one position it is
-        zero, where their code gives NaN, and it is summed in float32 at least. A norm that gets one value per channel
-        in training (batch of one) uses its running statistics, where theirs fails. 3-D needs nothing but the third
-        axis.
+        Follows the authors' code as most know it, in which the variance is over n − 1 values and not n, and has 1e-5
+        added before the root is taken; in an earlier version, as in the paper, nothing is added. In a map of one
+        position the variance is zero, where their code gives NaN, and it is summed in float32 at least. A norm that
+        gets one value per channel in training (batch of one) uses its running statistics, where theirs fails. 3-D needs
+        nothing but the third axis.
     """
 
     kind: ClassVar[Literal["scale"]] = "scale"
@@ -56,8 +59,8 @@ class SRM(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         axes, count = list(range(2, x.ndim)), math.prod(x.shape[2:])
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        deviation, mean = torch.std_mean(wide, axes, correction=min(1, count - 1), keepdim=True)  # (B, C, 1, 1), both
-        style = torch.stack([mean, deviation], -1).to(x.dtype)  # (B, C, 1, 1, 2)
+        variance, mean = torch.var_mean(wide, axes, correction=min(1, count - 1), keepdim=True)  # (B, C, 1, 1), both
+        style = torch.stack([mean, (variance + EPSILON).sqrt()], -1).to(x.dtype)  # (B, C, 1, 1, 2)
         cfc = self.cfc.reshape(-1, *[1] * len(axes), 2)  # (C, 1, 1, 2)
         factor: Tensor = self.bn((style * cfc).sum(-1)).sigmoid()  # (B, C, 1, 1)
         return factor

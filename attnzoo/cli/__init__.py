@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from attnzoo.cli import ablate, bench, data, evaluate, list_, predict, reproduce, show, train
+from attnzoo.cli import ablate, bench, data, evaluate, list_, predict, reproduce, safety, show, train
 from attnzoo.cli._messages import translate
 from attnzoo.errors import AttnzooError
 
@@ -44,6 +44,7 @@ app.command()(bench.bench)
 app.command()(reproduce.reproduce)
 app.command("list")(list_.list_)
 app.command()(show.show)
+app.command()(safety.safety)
 app.add_typer(data.app, name="data")
 
 

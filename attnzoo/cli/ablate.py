@@ -56,7 +56,7 @@ def ablate(
     setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
     ablation = workflow.ablate(chosen, arms, numbers, open_data(folder, chosen), out, setting)
     typer.echo(report.text(ablation.table), nl=False)
-    say(f"written to {ablation.folder}: table.md, table.tex, results.csv, scores.csv, cost.json")
+    say(f"written to {ablation.folder}: table.md, table.tex, results.csv, scores.csv, cost.json, cost.svg, cost.pdf")
 
 
 def _arms(words: str, none: bool) -> tuple[spec.Attention, ...]:

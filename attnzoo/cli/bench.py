@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from attnzoo import recipe as recipes
 from attnzoo import spec
 from attnzoo.cli import _options as options
+from attnzoo.cli._bench import print_rows
 from attnzoo.cli._data import say
 from attnzoo.errors import AttnzooError
 
@@ -20,7 +22,7 @@ def bench(
         list[str] | None, typer.Argument(metavar="[RECIPE]...", help="TOML files, folders of them, or shipped names.")
     ] = None,
     attention: Annotated[
-        str | None, typer.Option(metavar="ARM,ARM,…", help="Arms in one recipe's host, beside the host without any.")
+        str | None, typer.Option(metavar="ARM,ARM,…|all[@SITE]", help="Arms, or every block, in one recipe's host.")
     ] = None,
     blocks: Annotated[
         str | None, typer.Option(metavar="BLOCK,…|all", help="Blocks on their own, such as `ema,gate`.")
@@ -38,6 +40,9 @@ def bench(
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
     training: Annotated[bool, typer.Option("--training/--no-training", help="Measure training steps too.")] = True,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw what is added to the first: .svg, .pdf or .png.")
+    ] = None,
     as_json: options.Json = False,
     plugins: options.Plugins = None,
 ) -> None:
@@ -49,12 +54,19 @@ def bench(
         raise AttnzooError(f"`--attention` furnishes one recipe's host, not {len(names)}", "name one recipe")
     if not (names or attention or blocks):
         raise AttnzooError("there is nothing to measure", "name a recipe, `--attention ema,gate` or `--blocks all`")
+    if plot is not None:
+        _check_plot(plot, alone=blocks is not None)
     size = None if image_size is None else options.parse_size(image_size)
-    arms = () if attention is None else spec.parse_arms(attention)
+    every, _, sites = (attention or "").strip().partition("@")
+    arms = () if attention is None or every == "all" else spec.parse_arms(attention)
     host = (recipes.load(names[0]) if names else recipes.Recipe()) if attention is not None else None
     found = () if attention is not None else recipes.load_all(names)
     asked = () if blocks is None or blocks == "all" else spec.parse_blocks(blocks)
     options.load_plugins(plugins)
+
+    if host is not None and every == "all":
+        _zoo(host, sites or "skip", size, device, iterations, plot, as_json)
+        return
 
     from attnzoo.workflows import bench as workflow
 
@@ -75,93 +87,56 @@ def bench(
         related=blocks is None,
         progress=True,
     )
+    _draw(measured.rows, plot)
     if as_json:
         typer.echo(json.dumps(measured.rows, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        _print(measured.rows)
+        print_rows(measured.rows)
 
 
-def _print(rows: Sequence[Row]) -> None:
-    """Two tables, inference and training, and below them what no counter saw."""
-    import sys
-
-    from rich import box
+def _zoo(
+    host: recipes.Recipe,
+    sites: str,
+    size: tuple[int, int] | None,
+    device: str,
+    iterations: int | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Every block in one host: a line each, and what is left out."""
     from rich.console import Console
-    from rich.table import Table
 
-    from attnzoo.report import si
+    from attnzoo import report
+    from attnzoo.workflows.zoo import zoo
 
-    first, related = rows[0], _related(rows)
+    with Console(stderr=True).status("building") as status:
+        measured = zoo(host, sites, size, device=device, iterations=iterations, say=status.update)
+    _draw(measured.rows, plot)
+    if as_json:
+        for name, reason in measured.left_out.items():
+            say(f"left out `{name}`: {reason}")
+        typer.echo(json.dumps(measured.rows, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        typer.echo(report.text(report.overheads(measured.rows, measured.left_out)), nl=False)
 
-    def table(title: str, *columns: str) -> Table:
-        made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-        made.add_column("", no_wrap=True)
-        for column in columns:
-            made.add_column(column, justify="right", no_wrap=True)
-        return made
 
-    def times(ratio: float | None) -> str:
-        return f" ({ratio:.3f}×)" if related and ratio is not None else ""
+def _check_plot(plot: Path, *, alone: bool) -> None:
+    """Before anything is measured."""
+    from attnzoo.report import figures
 
-    inference = table(
-        f"one image on {_where(first)}", "parameters", "MACs", "FLOPs", "ms: median", "p10-p90", "FPS", "peak memory"
-    )
-    batched = table(
-        f"batches of {first['throughput']['batch']}", "images/s", "training step ms", "p10-p90", "training memory"
-    )
-    for row in rows:
-        latency, training = row["latency_ms"], row["training"]
-        relative = row["relative"] or {"params": None, "macs": None, "latency": {"median": None}}
-        inference.add_row(
-            row["name"],
-            f"{row['params']:,}{times(relative['params'])}",
-            f"{si(row['macs'])}{times(relative['macs'])}",
-            si(row["flops"]),
-            f"{latency['median']:.2f}{times(relative['latency']['median'])}",
-            f"{latency['p10']:.2f}-{latency['p90']:.2f}",
-            f"{row['fps']:.1f}",
-            f"{si(row['peak_memory_bytes'])}B",
+    if alone:
+        raise AttnzooError(
+            "`--plot` draws what is added to a host, and blocks on their own have none", "say `--attention` instead"
         )
-        cells = [row["name"], f"{row['throughput']['images_per_second']:.1f}"]
-        if training is not None:
-            step = training["step_ms"]
-            cells += [
-                f"{step['median']:.2f}{times(training['relative']['median'])}",
-                f"{step['p10']:.2f}-{step['p90']:.2f}",
-                f"{si(training['peak_memory_bytes'])}B",
-            ]
-        batched.add_row(*cells)
-    # a pipe has no width, and a table that is cut is no data
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(inference, batched)
-    for line in _notes(rows):
-        console.print(line, markup=False, soft_wrap=True)
+    figures.check_format(plot)
 
 
-def _notes(rows: Sequence[Row]) -> list[str]:
-    """Claims, uncounted operators, and what may make a number worth less."""
-    lines = [
-        f"{row['name']}: {row['claim']:,} parameters claimed, {row['params']:,} counted"
-        for row in rows
-        if row["claim"] is not None
-    ]
-    if _related(rows):
-        lines.append(f"×: relative to {rows[0]['name']}; latencies as the median of paired ratios, timed in turns")
-    for row in rows:
-        unseen = ", ".join(f"{name} {count}" for name, count in row["uncounted"].items()) or "nothing"
-        lines.append(f"uncounted in {row['name']}: {unseen}")
-        if not row["counters_agree"]:
-            lines.append(f"{row['name']}: torch counts {row['torch_flops']:,} FLOPs of products, fvcore another number")
-        if not row["method"]["settled"]:
-            lines.append(f"{row['name']}: timings had not settled after {row['method']['warmup']} calls")
-    return lines
+def _draw(rows: Sequence[Row], plot: Path | None) -> None:
+    if plot is not None:
+        from attnzoo.report import figures
 
-
-def _related(rows: Sequence[Row]) -> bool:
-    return len(rows) > 1 and rows[0]["relative"] is not None
-
-
-def _where(row: Row) -> str:
-    machine = row["machine"]
-    name = machine.get("gpu") or f"{machine['processor']}, {machine['threads']} threads"
-    return f"{row['device']} ({name}), {row['method']['iterations']} iterations"
+        if len(rows) < 2:
+            raise AttnzooError("`--plot` draws what is added to the first, and there is one", "name another beside it")
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        plot.write_bytes(figures.overhead(rows, figures.check_format(plot)))
+        say(f"drawn to {plot}")

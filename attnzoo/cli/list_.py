@@ -1,6 +1,7 @@
 """`attnzoo list`: the blocks that there are."""
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,8 +31,17 @@ def list_(as_json: options.Json = False, plugins: options.Plugins = None) -> Non
     for number, group in enumerate(groups):
         # each as soon as it is counted: timm's layers are built with timm, which takes as long to import as torch
         rows = [describe(name) for name in names if registry.entry(name).group == group]
-        typer.echo("\n" * bool(number) + report.text(_table(group, rows)), nl=False)
+        typer.echo("\n" * bool(number) + _fitted(report.text(_table(group, rows))), nl=False)
         sys.stdout.flush()
+
+
+def _fitted(table: str) -> str:
+    """The table, cut where a terminal ends, in the papers' titles; a pipe gets it whole."""
+    if not sys.stdout.isatty():
+        return table
+    width = shutil.get_terminal_size().columns
+    cut = [line if len(line) <= width else f"{line[: width - 1].rstrip()}…" for line in table.splitlines()]
+    return "\n".join(cut) + "\n"
 
 
 def _place(group: str) -> tuple[bool, bool, str]:

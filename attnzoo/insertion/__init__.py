@@ -60,6 +60,11 @@ def insert(
     Raises:
         AttnzooError: For a host unknown or furnished already, a site that it lacks, and all that a block refuses.
     """
+    if at is not None and not isinstance(at, str):
+        raise AttnzooError(
+            f"at={at!r} is a `{type(at).__name__}`, and one word is wanted",
+            'sites are joined by dots, `at="skip1.bottleneck"`, and a pattern means several modules, `at="layer[12]"`',
+        )
     by_path = at is not None and _is_path(model, at)
     host = cast("Host", anywhere) if by_path else host_of(model)
     wanted = spell_out(attention, at, levels, block_options)
@@ -103,8 +108,10 @@ def _at_sites(model: nn.Module, wanted: spec.Attention, known: tuple[Site, ...])
     for word in wanted.sites:
         if not any(spec.covers(word, site.name) for site in known):
             words = dict.fromkeys(word for site in known for word in (site.family, site.name))
-            path = "" if any(word.startswith(site.family) for site in known) else _OR_PATH
-            raise AttnzooError(f"`{name}` has no site `{word}`", f"it has {listing(words, last='and')}{path}")
+            lacks_all = not any(word.startswith(site.family) for site in known)
+            why = ": none of its encoder's features goes past the bottleneck" * (lacks_all and word.startswith("skip"))
+            path = _OR_PATH * lacks_all
+            raise AttnzooError(f"`{name}` has no site `{word}`{why}", f"it has {listing(words, last='and')}{path}")
     return [(site, blocks) for site in known if (blocks := wanted.chain_at(site.name))]
 
 
@@ -138,7 +145,8 @@ def _refuse_gates(model: nn.Module, chains: Chains) -> None:
         for block in blocks:
             listens = registry.signal(block)
             if listens is not None and listens not in site.gates:
-                raise _unheard(block.name, listens, site, type(model).__name__)
+                said = str(block) if registry.entry(block.name).wraps else block.name
+                raise _unheard(said, listens, site, type(model).__name__)
 
 
 def _unheard(block: str, listens: str, site: Site, name: str) -> AttnzooError:

@@ -52,7 +52,10 @@ def entry(name: str) -> Entry:
     names = available()
     if name not in names:
         lost = "".join(f"; the plugin `{plugin}` is broken: {why}" for plugin, why in broken_plugins().items())
-        hint = did_you_mean(name.lower(), names) or f"blocks are {listing(names, last='and')}"
+        hint = (
+            did_you_mean(name.lower(), names)
+            or f"blocks are {listing(names, last='and')}; `--plugin FILE` adds your own"
+        )
         raise AttnzooError(f"`{name}` is no block{lost}", hint)
     return ENTRIES[name]
 

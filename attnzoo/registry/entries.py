@@ -1,5 +1,6 @@
 """What is known of each block, read from its class when it registers."""
 
+import functools
 import importlib
 import inspect
 import sys
@@ -10,7 +11,7 @@ from typing import Any, Literal, Never, TypeVar, get_args
 
 from attnzoo import spec
 from attnzoo.errors import AttnzooError, listing
-from attnzoo.registry.options import Option
+from attnzoo.registry.options import Option, check
 
 Kind = Literal["scale", "add", "mix"]
 Signal = Literal["upsampled", "coarse"]
@@ -81,7 +82,8 @@ def register(
     `kind` is `add` it has `added(x, [gate])`, and where it takes `gate_channels` a `listens`. A block without a form
     for volumes has `dims: Literal[2] = 2`, or none, and says why in `only_2d`. One that holds another block names the
     option that says which in `wraps`, and takes `gate_channels` for that block's sake, None where it hears no decoder.
-    Registering the same class again replaces it.
+    Registering the same class again replaces it. Its constructor is made to refuse an option's value of another type
+    than its annotation says, as `build` does, so that the bare class is no way around.
 
     Raises:
         AttnzooError: For a name that is taken or cannot be spelt, and for a class that is not as above.
@@ -100,6 +102,7 @@ def register(
         about = {"paper": paper, "year": year, "reference": reference, "code": code, "licence": licence}
         about["group"] = group or _package(cls)
         ENTRIES[name] = _examine(name, cls, about)
+        _guard(ENTRIES[name])
         return cls
 
     return put
@@ -163,6 +166,20 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
         wraps=wraps,
         **about,
     )
+
+
+def _guard(entry: Entry) -> None:
+    """Let the constructor check what it is given, whoever calls it, before a line of it runs."""
+    construct: Callable[..., None] = entry.cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(construct)
+    def guarded(self: object, *widths: int, **options: Any) -> None:
+        for option, value in options.items():
+            if option in entry.options:
+                check(entry.name, option, value, entry.options)
+        construct(self, *widths, **options)
+
+    entry.cls.__init__ = guarded  # type: ignore[misc]
 
 
 def _home(cls: type) -> str:

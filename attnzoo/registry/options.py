@@ -45,7 +45,7 @@ def check(block: str, name: str, value: spec.Value, options: Mapping[str, Option
             or (f"it has {listing(options, last='and')}" if options else "it has no options"),
         )
     if not fits(value, options[name].annotation):
-        said = spec.spell(value)
+        said = _said(value)
         choices = [spec.spell(choice) for choice in _choices(options[name].annotation)]
         capital = _CAPITALS.get(said)
         raise AttnzooError(
@@ -96,6 +96,14 @@ def words(annotation: Any) -> str:
     if origin is tuple:
         return f"({words(inside[0])}, …)" if inside[-1] is Ellipsis else f"({', '.join(map(words, inside))})"
     return _PLAIN[annotation]
+
+
+def _said(value: Any) -> str:
+    """A value as it is spelt, or as Python writes what cannot be."""
+    try:
+        return spec.spell(value)
+    except AttnzooError:
+        return repr(value)
 
 
 def _known(annotation: Any) -> bool:

@@ -70,6 +70,8 @@ def ablate(
     table = report.ablation(results, costs, (about,))
     write_text(folder / "table.md", report.markdown(table))
     write_text(folder / "table.tex", report.latex(table))
+    for kind in ("svg", "pdf"):
+        (folder / f"cost.{kind}").write_bytes(report.figures.gain(results, costs, kind))
     write_text(folder / "results.csv", report.to_csv(report.result_rows(results)))
     write_text(folder / SCORES, report.to_csv(_scores(runs, folder)))
     return Ablation(folder, results, costs, table)

@@ -43,7 +43,7 @@ def rehearse(
             say(f"`{spelling}` at {site.title}: {remark}")
     weights = recipe.training.class_weights
     loss = losses.build_loss(recipe.training.loss, class_weights=weights if isinstance(weights, tuple) else None)
-    _check_sizes(model, recipe.data.image_size)
+    check_sizes(model, recipe.data.image_size)
     model.train().to(device)
     loss.to(device)
     height, width = recipe.data.image_size
@@ -86,7 +86,7 @@ def _loss(model: nn.Module, loss: nn.Module, recipe: Recipe, classes: int, image
     return value
 
 
-def _check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
+def check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
     """Ask every block that is bound to a map size whether it can live with the one of its site."""
     for site, _, block in insertion.inserted(model):
         if (check := getattr(block, "check_size", None)) is not None:

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnzoo import registry
+from attnzoo import kernels, registry
 from attnzoo.errors import AttnzooError
+from attnzoo.measure import macs
 
 from .cases import CASES, CHANNELS, GATE_CHANNELS, SIZES, inputs, make, usual
 
@@ -165,10 +166,26 @@ def test_impossible_forms_fail_in_the_bare_constructor_too(name: str, wrong: dic
     assert str(bare.value) == str(built.value)
 
 
+@pytest.mark.parametrize("name", registry.available())
+def test_values_of_another_type_fail_in_the_bare_constructor_too(name: str) -> None:
+    known = registry.entry(name)
+    widths = {"channels": CHANNELS} | ({"gate_channels": GATE_CHANNELS} if known.gated else {})
+    for option in known.options:
+        with pytest.raises(AttnzooError) as bare:
+            known.cls(**widths, **{option: "typo"})
+        with pytest.raises(AttnzooError) as built:
+            registry.build(name, **{"gate_channels": GATE_CHANNELS, **widths, option: "typo"})
+        assert str(bare.value) == str(built.value)
+        assert bare.value.message.startswith(f"`{name}` cannot take {option}=typo: possible is ")
+
+
 @pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).kind == "scale"])
 def test_a_block_that_scales_multiplies_by_its_weights(name: str, dims: int) -> None:
     block, tensors = make(name, dims=dims), inputs(name, usual(name, dims))
-    assert torch.equal(block(*tensors), tensors[0] * block.weights(*tensors))
+    with kernels.use("readable"):
+        assert torch.equal(block(*tensors), tensors[0] * block.weights(*tensors))
+    with kernels.use("torch"):  # a faster form rounds in another order
+        torch.testing.assert_close(block(*tensors), tensors[0] * block.weights(*tensors))
 
 
 @pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).kind == "add"])
@@ -208,6 +225,11 @@ def test_exports_for_other_sizes(name: str, dims: int) -> None:
     for size in ((12, 8, 6), (11, 7, 5)):
         unseen = inputs(name, size[:dims])
         torch.testing.assert_close(program.module()(*unseen), block(*unseen))
+
+
+@each_form
+def test_its_multiply_adds_can_be_counted(name: str, dims: int) -> None:
+    assert macs.count(make(name, dims=dims), *inputs(name, usual(name, dims))).counters_agree
 
 
 @each_block

@@ -55,8 +55,8 @@ def test_parameters(channels: int, count: int) -> None:
     assert (parameters(), parameters(kernel=9), parameters(kernel="adaptive")) == (3, 9, count)
 
 
-@pytest.mark.parametrize("kernel", [0, 4, -3, 3.0, True, "auto", None])
-def test_impossible_kernels_are_told(kernel: Any) -> None:
+@pytest.mark.parametrize("kernel", [0, 4, -3])
+def test_impossible_kernels_are_told(kernel: int) -> None:
     with pytest.raises(AttnzooError) as caught:
         ECA(64, kernel=kernel)
     assert str(caught.value) == (

@@ -56,7 +56,9 @@ def test_agrees_with_timm() -> None:
 
 def test_starts_as_identity() -> None:
     x = wave(2, 32, 5, 7).float()
-    assert torch.equal(registry.build("gc", 32)(x), x)
+    block = registry.build("gc", 32)
+    assert torch.equal(block(x), x)
+    assert not block.conv_mask.bias.any()
 
 
 @pytest.mark.parametrize(("reduction", "count"), [(16, 653), (8, 1177)])

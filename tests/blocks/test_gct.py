@@ -22,7 +22,7 @@ def naive_gct(maps: np.ndarray, block: GCT, mode: str) -> np.ndarray:
     for channel in channels:
         values = [maps[(channel, *at)] for at in positions(maps)]
         total = sum(abs(value) for value in values) if mode == "l1" else sum(value**2 for value in values)
-        embedding.append(alpha[channel] * (total + 1e-5 if mode == "l1" else math.sqrt(total + 1e-5)))
+        embedding.append(alpha[channel] * (total if mode == "l1" else math.sqrt(total + 1e-5)))
     if mode == "l1":
         magnitude = sum(abs(value) for value in embedding) / len(maps) + 1e-5
     else:

@@ -19,7 +19,7 @@ def naive_srm(maps: Array, block: SRM) -> Array:
     for channel, values in enumerate(maps):
         mean = values.mean()
         variance = sum((value - mean) ** 2 for value in values.flat) / max(values.size - 1, 1)
-        style[channel] = cfc[channel, 0] * mean + cfc[channel, 1] * math.sqrt(variance)
+        style[channel] = cfc[channel, 0] * mean + cfc[channel, 1] * math.sqrt(variance + 1e-5)
     normed = batch_norm(style, block.bn)
     return np.array([sigmoid(factor) * values for factor, values in zip(normed, maps, strict=True)])
 
@@ -48,7 +48,7 @@ def test_one_sample_trains_by_the_running_statistics(size: tuple[int, int]) -> N
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 5)])
 def test_a_flat_map_has_a_gradient(size: tuple[int, int]) -> None:
-    """Dead channels are flat: no deviation, and the root of nothing has no slope."""
+    """Dead channels are flat: the root of no variance has a slope, for something is added to it."""
     block = SRM(8).eval()
     fill(block)
     x = torch.zeros(2, 8, *size, requires_grad=True)

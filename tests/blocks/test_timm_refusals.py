@@ -114,3 +114,14 @@ def test_maps_of_other_sizes_are_told(name: str, possible: Any, size: Any, what:
     assert (caught.value.message, caught.value.hint) == (f"`timm_{name}` cannot {what}", hint)
     with pytest.raises(AssertionError):
         block(torch.ones(1, 64, *size))  # timm's own word on it
+
+
+def test_too_many_pairs_of_positions_are_told() -> None:
+    block = registry.build("timm_nl", 64)
+    block.check_size((128, 128))
+    with pytest.raises(AttnzooError) as caught:
+        block.check_size((128, 129))
+    assert str(caught.value) == (
+        "`timm_nl` cannot relate the 16512 positions of a map of 128×129\n"
+        "hint: place it where a map has at most 16384, or take `non_local` or `danet_position`"
+    )

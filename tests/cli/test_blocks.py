@@ -63,6 +63,18 @@ def test_list_has_a_row_per_block_in_groups(attnzoo: Attnzoo) -> None:
     assert broken.split()[:5] == ["timm_ge", "2018", "no", "2", "n/a"]
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_list_fits_a_terminal(attnzoo: Attnzoo, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    whole = attnzoo("list").out.splitlines()
+    assert max(map(len, whole)) > width  # a pipe gets it all
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = attnzoo("list").out.splitlines()
+    assert max(map(len, shown)) <= width
+    for before, after in zip(whole, shown, strict=True):
+        assert after == before or (after.endswith("…") and before.startswith(after.removesuffix("…")))
+
+
 def test_the_registry_is_listed_without_timm() -> None:
     # which takes as long to import as torch does
     program = "import sys; from attnzoo import registry; registry.available(); sys.exit('timm' in sys.modules)"

@@ -56,7 +56,8 @@ def test_ablate_prints_the_table_and_talks_on_stderr(attnzoo: Attnzoo, drawn: Pa
     ):
         assert line in done.err
     assert {path.name for path in out.iterdir()} == {
-        "none", "se%3Areduction=2", "ablation.json", "cost.json", "results.csv", "scores.csv", "table.md", "table.tex",
+        "none", "se%3Areduction=2", "ablation.json", "cost.json", "cost.pdf", "cost.svg", "results.csv", "scores.csv",
+        "table.md", "table.tex",
     }  # fmt: skip
 
     weights = sorted(out.rglob("best.safetensors"))

@@ -16,7 +16,7 @@ from attnzoo.errors import AttnzooError
 
 from .conftest import Attnzoo
 
-COMMANDS = ("ablate", "train", "evaluate", "predict", "bench", "reproduce", "list", "show", "data")
+COMMANDS = ("ablate", "train", "evaluate", "predict", "bench", "reproduce", "list", "show", "safety", "data")
 
 
 def test_help_names_every_command(attnzoo: Attnzoo) -> None:

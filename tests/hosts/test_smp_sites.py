@@ -107,7 +107,7 @@ def test_fusions_of_dpt_hear_the_coarser_level_upsampled() -> None:
 @pytest.mark.parametrize("name", ["DeepLabV3", "PSPNet"])
 def test_without_lateral_connections_there_are_no_skips(name: str) -> None:
     message, hint = refusal(lambda: insert(model(name), "se"))
-    assert message == f"`{name}` has no site `skip`"
+    assert message == f"`{name}` has no site `skip`: none of its encoder's features goes past the bottleneck"
     assert hint is not None
     assert "`bottleneck`" in hint
 

@@ -101,7 +101,7 @@ def test_a_slot_at_the_tap_of_the_auxiliary_head_is_heard_by_both_heads() -> Non
 
 def test_without_a_decoder_there_is_nothing_to_listen_to() -> None:
     assert refusal(lambda: insert(NETWORKS["FCN"].make(), "ema:groups=auto")) == (
-        "`FCN` has no site `skip`",
+        "`FCN` has no site `skip`: none of its encoder's features goes past the bottleneck",
         "it has `encoder`, `encoder1`, `encoder2`, `encoder3`, `bottleneck`, `decoder` and `decoder1`"
         '; or name a module by its path, as in `at="backbone.layer2"`',
     )

@@ -59,7 +59,7 @@ def test_a_name_like_no_other_is_met_with_all_names() -> None:
     message, hint = refused(lambda: registry.build("xyzzy", 64))
     assert message == "`xyzzy` is no block"
     # other tests of this process may have registered blocks of their own
-    assert hint == f"blocks are {listing(registry.available(), last='and')}"
+    assert hint == f"blocks are {listing(registry.available(), last='and')}; `--plugin FILE` adds your own"
     assert {"cbam", "ema", "gate", "grid_gate", "se"} <= set(registry.available())
 
 

@@ -16,6 +16,11 @@ def test_ones_own_block_registers_in_place_and_again() -> None:
     assert "scale" in registry.available()
     assert registry.entry("scale").dims == (2,)
     assert registry.build("scale", 3, by=3)(torch.ones(1, 3, 2, 2)).unique() == 3
+    for wrong in ("3", [3]):
+        assert refused(lambda wrong=wrong: Scale(3, by=wrong)) == (
+            f"`scale` cannot take by={wrong!r}: possible is float",
+            "the default is `by=2.0`",
+        )
     assert refused(lambda: registry.build("scale", 3, dims=3)) == (
         "`scale` has no form for 3 spatial dimensions",
         "it has `2`",

@@ -94,6 +94,8 @@ def test_tables_are_written(finished: Ablation) -> None:
     assert finished.table.notes[-1] == "recipe tiny; data phantom, 20/5/5 images in train/valid/test"
     assert "| ema:groups=2 |" in (finished.folder / "table.md").read_text(encoding="utf-8")
     assert "ema:groups=2 & " in (finished.folder / "table.tex").read_text(encoding="utf-8")
+    assert "ema:groups=2</text>" in (finished.folder / "cost.svg").read_text(encoding="utf-8")
+    assert (finished.folder / "cost.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_all_arms_start_from_one_host(finished: Ablation) -> None:

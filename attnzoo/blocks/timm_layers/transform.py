@@ -1,9 +1,12 @@
 """timm's layers that make a new map: convolutions with attention in them, and self-attention."""
 
+import math
 from typing import Literal
 
 from attnzoo.blocks.timm_layers._adapter import TimmLayer, timm_layer
 
+POSITIONS = 128 * 128
+AT_MOST = f"place it where a map has at most {POSITIONS}, or take `non_local` or `danet_position`"
 MULTIPLES = "maps whose edges are multiples of `block_size`"
 
 
@@ -141,13 +144,19 @@ class TimmNL(TimmLayer):
     """Adds to each position a mean of all positions, weighted by how similar they are.
 
     Embedded Gaussian similarities through a bottleneck of `channels` · rd_ratio, and a batch norm that starts at zero,
-    so that the skip is unchanged at the start. Memory grows with the square of the positions.
+    so that the skip is unchanged at the start. Memory grows with the square of the positions, since timm keeps the
+    weights of all pairs: `check_size` refuses more than 16384, a map of 128×128 and 1 GiB an image in float32.
     """
 
     def __init__(self, channels: int, *, rd_ratio: float = 1 / 8, use_scale: bool = True, dims: Literal[2] = 2) -> None:
         super().__init__(channels, dims)
         self.check_share("rd_ratio", rd_ratio)
         self.build(rd_ratio=rd_ratio, use_scale=use_scale)
+
+    def check_size(self, size: tuple[int, ...]) -> None:
+        """Refuse a map whose pairs of positions fill a GPU."""
+        if math.prod(size) > POSITIONS:
+            self.refuse(f"relate the {math.prod(size)} positions of a map of {'×'.join(map(str, size))}", AT_MOST)
 
 
 @timm_layer(

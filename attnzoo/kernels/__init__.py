@@ -1,0 +1,106 @@
+"""Faster forms of blocks' forwards, and the switch between them. A kernel is not another block: no spelling names it.
+
+A block's file is the readable definition. Above its `forward` stands `@fused("ema")`; where a faster form can serve
+the call, that runs instead, equal up to rounding. What cannot be served falls back quietly.
+
+    with attnzoo.kernels.use("readable"):  # or the environment's ATTNZOO_KERNELS
+        model(x)
+
+`auto` takes Triton's on CUDA, plain torch on the CPU where it pays, else the readable body. `torch` and `triton` take
+theirs wherever they can serve, `triton` before `torch`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from attnzoo.errors import AttnzooError, listing
+
+Word = Literal["auto", "readable", "torch", "triton"]
+Form = Callable[..., Tensor]
+ENVIRONMENT = "ATTNZOO_KERNELS"
+
+# plain globals: a compiled graph must be able to guard on them
+_said: Word | None = None
+_environment: Word | None = None
+
+
+@contextmanager
+def use(word: Word) -> Iterator[None]:
+    """Choose the form of all blocks' forwards within; nests, and counts for every thread.
+
+    Raises:
+        AttnzooError: For a word that is none of `auto`, `readable`, `torch` and `triton`.
+    """
+    global _said
+    before, _said = _said, _checked(word, "kernels")
+    try:
+        yield
+    finally:
+        _said = before
+
+
+def chosen() -> Word:
+    """The word that counts now: that of `use`, else the environment's as it was at the first question, else `auto`.
+
+    Raises:
+        AttnzooError: Where the environment says something else.
+    """
+    global _environment
+    if _said is not None:
+        return _said
+    if _environment is None:
+        _environment = _checked(os.environ.get(ENVIRONMENT) or "auto", f"the environment's `{ENVIRONMENT}`")
+    return _environment
+
+
+def fused(name: str) -> Callable[[Form], Form]:
+    """Let the forms in `attnzoo.kernels.NAME` stand in for a readable forward, where they can serve."""
+
+    def decorate(readable: Form) -> Form:
+        home, owner = readable.__module__, readable.__qualname__.rpartition(".")[0]
+
+        @wraps(readable)
+        def forward(block: Any, *inputs: Tensor) -> Tensor:
+            # a subclass may have changed what the forward is made of
+            own = type(block).__qualname__ == owner and type(block).__module__ == home
+            form = _form(name, block, inputs) if own else None
+            return readable(block, *inputs) if form is None else form(block, *inputs)
+
+        return forward
+
+    return decorate
+
+
+def _form(name: str, block: Any, inputs: tuple[Tensor, ...]) -> Form | None:
+    word = chosen()
+    if word == "readable" or not _plain(inputs):
+        return None
+    from attnzoo.kernels import ema  # at the first call: importing a block loads no kernel
+
+    forms = {"ema": ema.form}
+    return forms[name](word, block, *inputs)
+
+
+def _plain(inputs: tuple[Tensor, ...]) -> bool:
+    """Whether this is an ordinary call, or one that torch compiles or exports: nothing else that rewrites operators."""
+    if torch.compiler.is_compiling():
+        return True
+    return (
+        all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in inputs)
+        and torch._C._get_tracing_state() is None
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+    )
+
+
+def _checked(word: str, who: str) -> Word:
+    if word not in get_args(Word):
+        raise AttnzooError(f"{who} cannot be `{word}`", f"there are {listing(get_args(Word), last='and')}")
+    return cast("Word", word)

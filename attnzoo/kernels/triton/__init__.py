@@ -1,0 +1,40 @@
+"""EMA as fused kernels for CUDA, forward and backward; on the CPU under TRITON_INTERPRET=1, for tests.
+
+x is read three times and written once: row and column sums, mean and variance, the map. Sums are float32, in a fixed
+order, so that equal inputs give equal bits. float64 is left to the plain torch form, and so is 3-D.
+"""
+
+import os
+
+import torch
+from torch import Tensor, nn
+
+try:
+    from attnzoo.kernels.triton import gradients, operators  # noqa: F401
+except ImportError:  # no triton here
+    THERE = False
+else:
+    THERE = True
+
+SERVED = (torch.float32, torch.float16, torch.bfloat16)
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+# Triton's own bound; asked once, as a graph that is compiled cannot ask
+CAPABLE = tuple(
+    torch.cuda.get_device_capability(index) >= (7, 0)
+    for index in range(torch.cuda.device_count() if THERE and torch.cuda.is_available() else 0)
+)
+
+
+def serves(x: Tensor) -> bool:
+    """Whether these kernels take this map."""
+    if not THERE or x.dtype not in SERVED or x.ndim != 4:
+        return False
+    return CAPABLE[x.device.index] if x.is_cuda else INTERPRETED and x.device.type == "cpu"
+
+
+def ema(x: Tensor, groups: int, conv1x1: nn.Module, gn: nn.GroupNorm, conv3x3: nn.Module) -> Tensor:
+    """All of EMA: five launches forward; backward x's gradient is written once."""
+    out: Tensor = torch.ops.attnzoo.ema_forward(
+        x, groups, conv1x1.weight, conv1x1.bias, gn.weight, gn.bias, conv3x3.weight, conv3x3.bias, gn.eps
+    )[0]
+    return out

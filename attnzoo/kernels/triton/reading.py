@@ -1,0 +1,161 @@
+"""Passes that read x once and leave sums: rows and columns, mean and variance, and what the backward pass needs."""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-untyped"
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from attnzoo.kernels.triton.tiles import box, lies_in_channels, locate, spots, strip, tile
+
+HELD = 2048  # values at a time for `slopes`, which holds twice as much of each as the others
+
+
+@triton.jit
+def strips_kernel(
+    x, rows, columns, batch, channels, height, width, step_b, step_c, step_h, step_w,
+    tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr, span: tl.constexpr,
+):  # fmt: skip
+    """Sums of rows over this piece's columns, and of columns over this piece's rows."""
+    sample, channel, tall, wide = locate(channels, height, width, tile_c, span, tile_w)
+    left_c, left_w = channels - channel, width - wide * tile_w
+    x += sample.to(tl.int64) * step_b + channel.to(tl.int64) * step_c + wide.to(tl.int64) * tile_w * step_w
+    rows += ((wide.to(tl.int64) * batch + sample) * channels + channel) * height
+    columns += ((tall.to(tl.int64) * batch + sample) * channels + channel) * width + wide * tile_w
+    c = tl.arange(0, tile_c)[:, None]
+    down, along = tl.arange(0, tile_h)[None, :], tl.arange(0, tile_w)[None, :]
+    offsets = spots(tile_c, tile_h, tile_w, step_c, step_h, step_w)
+    total = tl.zeros([tile_c, tile_w], tl.float32)
+    for top in range(tall * span, tl.minimum(tall * span + span, height), tile_h):
+        inside = box(tile_c, tile_h, tile_w, left_c, height - top, left_w)
+        value = tl.load(x + tl.cast(top, tl.int64) * step_h + offsets, mask=inside, other=0.0).to(tl.float32)
+        tl.store(rows + c * height + top + down, tl.sum(value, 2), mask=(c < left_c) & (down < height - top))
+        total += tl.sum(value, 1)
+    tl.store(columns + c * width + along, total, mask=(c < left_c) & (along < left_w))
+
+
+def strips(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the rows (pieces, B, C, H) and of the columns (pieces, B, C, W), to be summed over the pieces."""
+    batch, channels, height, width = x.shape
+    cut = tile(x)
+    rows = x.new_empty(cut.along(width), batch, channels, height, dtype=torch.float32)
+    columns = x.new_empty(cut.down(height), batch, channels, width, dtype=torch.float32)
+    strips_kernel[cut.grid(x)](
+        x, rows, columns, *x.shape, *x.stride(), cut.channels, cut.rows, cut.columns, cut.span, **cut.options
+    )
+    return rows, columns
+
+
+@triton.jit
+def moments_kernel(
+    x, h, w, partial, batch, channels, height, width, step_b, step_c, step_h, step_w,
+    tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr, span: tl.constexpr,
+):  # fmt: skip
+    """Mean of y = x·h·w over this piece, the sum of squares about that mean, and how many values it has.
+
+    Steps down the piece are joined by Chan's rule: never a difference of large squares.
+    """
+    sample, channel, tall, wide = locate(channels, height, width, tile_c, span, tile_w)
+    left_c, left_w = channels - channel, width - wide * tile_w
+    x += sample.to(tl.int64) * step_b + channel.to(tl.int64) * step_c + wide.to(tl.int64) * tile_w * step_w
+    first = sample.to(tl.int64) * channels + channel
+    beside = strip(w + first * width + wide * tile_w, tile_c, tile_w, left_c, left_w, width)[:, None, :]
+    offsets = spots(tile_c, tile_h, tile_w, step_c, step_h, step_w)
+    mean, squares = tl.zeros([tile_c], tl.float32), tl.zeros([tile_c], tl.float32)
+    for top in range(tall * span, tl.minimum(tall * span + span, height), tile_h):
+        inside = box(tile_c, tile_h, tile_w, left_c, height - top, left_w)
+        value = tl.load(x + tl.cast(top, tl.int64) * step_h + offsets, mask=inside, other=0.0).to(tl.float32)
+        above = strip(h + first * height + top, tile_c, tile_h, left_c, height - top, height)[:, :, None]
+        value = value * above * beside
+        before = ((top - tall * span) * tl.minimum(tile_w, left_w)).to(tl.float32)
+        count = (tl.minimum(tile_h, height - top) * tl.minimum(tile_w, left_w)).to(tl.float32)
+        centre = tl.sum(tl.sum(value, 2), 1) / count
+        apart = tl.where(inside, value - centre[:, None, None], 0.0)
+        step = centre - mean
+        mean += step * (count / (before + count))
+        squares += tl.sum(tl.sum(apart * apart, 2), 1) + step * step * (before * (count / (before + count)))
+    count = (tl.minimum(span, height - tall * span) * tl.minimum(tile_w, left_w)).to(tl.float32)
+    pieces = tl.cdiv(height, span) * tl.cdiv(width, tile_w)
+    c = tl.arange(0, tile_c)
+    partial += (tall * tl.cdiv(width, tile_w) + wide).to(tl.int64) * batch * channels + first + c
+    step = tl.cast(pieces, tl.int64) * batch * channels
+    tl.store(partial, mean, mask=c < left_c)
+    tl.store(partial + step, squares, mask=c < left_c)
+    tl.store(partial + 2 * step, tl.zeros([tile_c], tl.float32) + count, mask=c < left_c)
+
+
+def moments(x: Tensor, h: Tensor, w: Tensor) -> Tensor:
+    """Means, squares about them and counts of y's pieces: (3, pieces, B, C)."""
+    batch, channels, height, width = x.shape
+    cut = tile(x)
+    partial = x.new_empty(3, cut.down(height) * cut.along(width), batch, channels, dtype=torch.float32)
+    moments_kernel[cut.grid(x)](
+        x, h, w, partial, *x.shape, *x.stride(), cut.channels, cut.rows, cut.columns, cut.span, **cut.options
+    )
+    return partial
+
+
+@triton.jit
+def slopes_kernel(
+    x, h, w, push, mean, rows, columns, batch, channels, height, width, step_b, step_c, step_h, step_w,
+    push_b, push_g, push_h, push_w, group,
+    tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr, span: tl.constexpr,
+):  # fmt: skip
+    """Row sums of q·w and column sums of q·h over this piece, for q = `push`·x, x, and (y − mean)·x."""
+    sample, channel, tall, wide = locate(channels, height, width, tile_c, span, tile_w)
+    left_c, left_w = channels - channel, width - wide * tile_w
+    x += sample.to(tl.int64) * step_b + channel.to(tl.int64) * step_c + wide.to(tl.int64) * tile_w * step_w
+    first = sample.to(tl.int64) * channels + channel
+    beside = strip(w + first * width + wide * tile_w, tile_c, tile_w, left_c, left_w, width)[:, None, :]
+    rows += (wide.to(tl.int64) * batch * channels + first) * height
+    columns += (tall.to(tl.int64) * batch * channels + first) * width + wide * tile_w
+    per_row = tl.cast(tl.cdiv(width, tile_w), tl.int64) * batch * channels * height
+    per_column = tl.cast(tl.cdiv(height, span), tl.int64) * batch * channels * width
+    c = tl.arange(0, tile_c)
+    down, along = tl.arange(0, tile_h)[None, :], tl.arange(0, tile_w)[None, :]
+    offsets = spots(tile_c, tile_h, tile_w, step_c, step_h, step_w)
+    middle = tl.load(mean + first + c, mask=c < left_c, other=0.0)[:, None, None]
+    push += sample.to(tl.int64) * push_b + wide.to(tl.int64) * tile_w * push_w
+    pushes = spots(tile_c, tile_h, tile_w, 0, push_h, push_w) + ((channel + c) // group)[:, None, None] * push_g
+    total_0 = tl.zeros([tile_c, tile_w], tl.float32)
+    total_1 = tl.zeros([tile_c, tile_w], tl.float32)
+    total_2 = tl.zeros([tile_c, tile_w], tl.float32)
+    for top in range(tall * span, tl.minimum(tall * span + span, height), tile_h):
+        inside = box(tile_c, tile_h, tile_w, left_c, height - top, left_w)
+        value = tl.load(x + tl.cast(top, tl.int64) * step_h + offsets, mask=inside, other=0.0).to(tl.float32)
+        pressed = value * tl.load(push + tl.cast(top, tl.int64) * push_h + pushes, mask=inside, other=0.0)
+        above = strip(h + first * height + top, tile_c, tile_h, left_c, height - top, height)[:, :, None]
+        apart = tl.where(inside, value * above * beside - middle, 0.0) * value
+        row, there = rows + c[:, None] * height + top + down, (c < left_c)[:, None] & (down < height - top)
+        tl.store(row, tl.sum(pressed * beside, 2), mask=there)
+        tl.store(row + per_row, tl.sum(value * beside, 2), mask=there)
+        tl.store(row + 2 * per_row, tl.sum(apart * beside, 2), mask=there)
+        total_0 += tl.sum(pressed * above, 1)
+        total_1 += tl.sum(value * above, 1)
+        total_2 += tl.sum(apart * above, 1)
+    column, there = columns + c[:, None] * width + along, (c < left_c)[:, None] & (along < left_w)
+    tl.store(column, total_0, mask=there)
+    tl.store(column + per_column, total_1, mask=there)
+    tl.store(column + 2 * per_column, total_2, mask=there)
+
+
+def slopes(x: Tensor, h: Tensor, w: Tensor, push: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """What the gradients of h and w are made of: (3, B, C, H) and (3, B, C, W), with q = push·x, x, and (y − mean)·x.
+
+    Args:
+        x: The map.
+        h: (B, C, H), a factor of y.
+        w: (B, C, W), likewise.
+        push: (B, G, H, W), the gradient of the sigmoid's argument.
+        mean: (B, C) of y.
+    """
+    batch, channels, height, width = x.shape
+    cut = tile(x, HELD // 2 if lies_in_channels(x) else HELD)  # places apart in memory cost registers
+    rows = x.new_empty(3, cut.along(width), batch, channels, height, dtype=torch.float32)
+    columns = x.new_empty(3, cut.down(height), batch, channels, width, dtype=torch.float32)
+    slopes_kernel[cut.grid(x)](
+        x, h, w, push, mean, rows, columns, *x.shape, *x.stride(), *push.stride(), channels // push.shape[1],
+        cut.channels, cut.rows, cut.columns, cut.span, **cut.options,
+    )  # fmt: skip
+    return rows.sum(1), columns.sum(1)

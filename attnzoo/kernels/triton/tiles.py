@@ -1,0 +1,110 @@
+"""How a map is cut into the pieces that one program takes, and where a program finds its piece."""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-untyped"
+
+from typing import Any, NamedTuple
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+ELEMENTS = 4096  # of a piece that is only read: 32 for each of 128 threads, eight 16-byte loads of float32 in flight
+SPAN = 64  # rows that one program walks down: column sums leave it once for all of them
+SHORTEST = 16  # rows, where long walks would leave multiprocessors idle
+PROGRAMS = 512  # what keeps a large GPU busy: four for each of its 132 multiprocessors
+SIDE = 32  # channels next to each other in memory, and columns of those, that a piece takes of a channels_last map
+
+
+class Tile(NamedTuple):
+    """Channels × rows × columns that a program holds at a time, and the rows that it walks down."""
+
+    channels: int
+    rows: int
+    columns: int
+    span: int
+
+    def grid(self, x: Tensor) -> tuple[int]:
+        batch, channels, height, width = x.shape
+        return (batch * self.across(channels) * self.down(height) * self.along(width),)
+
+    def across(self, channels: int) -> int:
+        return -(-channels // self.channels)
+
+    def down(self, height: int) -> int:
+        return -(-height // self.span)
+
+    def along(self, width: int) -> int:
+        return -(-width // self.columns)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return options(self.channels * self.rows * self.columns)
+
+
+def tile(x: Tensor, elements: int | None = None) -> Tile:
+    """The piece for passes that treat channels apart: wide along what lies next to each other in memory."""
+    elements = ELEMENTS if elements is None else elements
+    batch, channels, height, width = x.shape
+    beside, columns = 1, min(elements, power(width))
+    if lies_in_channels(x):
+        beside = min(SIDE, elements, power(channels))
+        columns = min(SIDE, max(1, elements // beside), power(width))
+    rows = min(max(1, elements // beside // columns), power(height))
+    pieces, span = batch * triton.cdiv(channels, beside) * triton.cdiv(width, columns), max(rows, SPAN)
+    while span > max(rows, SHORTEST) and pieces * triton.cdiv(height, span) < PROGRAMS:
+        span //= 2
+    return Tile(beside, rows, columns, span)
+
+
+def lies_in_channels(x: Tensor) -> bool:
+    """Whether neighbours in memory are neighbours in channels: `channels_last` and its like."""
+    return x.stride(1) == 1 and x.shape[1] > 1 and x.stride(3) != 1
+
+
+def power(number: int) -> int:
+    """The power of two that holds a number."""
+    return int(triton.next_power_of_2(number))
+
+
+def options(elements: int) -> dict[str, Any]:
+    """How a kernel is built: up to four warps, each thread with two elements or more; products and sums in one."""
+    return {"num_warps": max(1, min(4, elements // 64)), "enable_fp_fusion": True}
+
+
+@triton.jit
+def locate(channels, height, width, tile_c: tl.constexpr, span: tl.constexpr, tile_w: tl.constexpr):
+    """This program's sample, first channel, row of pieces and column of pieces; channels lie next to each other."""
+    here = tl.program_id(0)
+    across, down, along = tl.cdiv(channels, tile_c), tl.cdiv(height, span), tl.cdiv(width, tile_w)
+    channel = here % across * tile_c
+    wide = here // across % along
+    tall = here // across // along % down
+    sample = here // across // along // down
+    return sample, channel, tall, wide
+
+
+@triton.jit
+def box(tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr, left_c, left_h, left_w):
+    """Which places of a piece are on the map, given what is left of it from the piece's corner on."""
+    return (
+        (tl.arange(0, tile_c) < left_c)[:, None, None]
+        & (tl.arange(0, tile_h) < left_h)[None, :, None]
+        & (tl.arange(0, tile_w) < left_w)[None, None, :]
+    )
+
+
+@triton.jit
+def spots(tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr, step_c, step_h, step_w):
+    """Where the places of a piece lie, from its corner on."""
+    return (
+        tl.arange(0, tile_c)[:, None, None] * step_c
+        + tl.arange(0, tile_h)[None, :, None] * step_h
+        + tl.arange(0, tile_w)[None, None, :] * step_w
+    )
+
+
+@triton.jit
+def strip(pointer, tile_c: tl.constexpr, tile_s: tl.constexpr, left_c, left_s, step):
+    """A (channels, positions) piece of float32 factors that lie one after the other, zero where there are none."""
+    c, s = tl.arange(0, tile_c)[:, None], tl.arange(0, tile_s)[None, :]
+    return tl.load(pointer + c * step + s, mask=(c < left_c) & (s < left_s), other=0.0)

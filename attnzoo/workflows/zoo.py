@@ -1,0 +1,68 @@
+"""What every registered block adds to one recipe's host."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from attnzoo import registry, spec
+from attnzoo.errors import AttnzooError
+from attnzoo.measure import Subject
+from attnzoo.measure.overhead import overheads
+from attnzoo.models import build_model
+from attnzoo.recipe import Recipe
+from attnzoo.workflows.bench import CLASSES, Size
+from attnzoo.workflows.rehearse import check_sizes
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """A row for the host and for each block that it takes, from the lowest latency up; and why others have none."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    left_out: Mapping[str, str]
+
+
+def zoo(
+    recipe: Recipe,
+    at: str = "skip",
+    image_size: Size | None = None,
+    *,
+    device: str = "auto",
+    iterations: int | None = None,
+    seconds: float = 5.0,
+    say: Callable[[str], None] = lambda line: None,
+) -> Zoo:
+    """Put every registered block, at its defaults, into a recipe's host, and measure what it adds.
+
+    Args:
+        recipe: Whose host; its attention is replaced.
+        at: The sites that every block gets: `skip`, `skip1.bottleneck`.
+        image_size: Another than the recipe's.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        iterations: Timed calls for each; without it 100, or as many as `seconds` allow, but at least ten.
+        seconds: Time for each block's latency, and as much for the host beside it.
+        say: Hears what is being measured.
+    """
+    sized = recipe if image_size is None else recipe.override({"data.image_size": image_size})
+    classes = sized.claims.classes if sized.claims is not None else CLASSES
+    shapes = ((sized.model.in_channels, *sized.data.image_size),)
+    names = registry.available()
+    left_out: dict[str, str] = {}
+
+    def furnished(number: int, name: str) -> Subject:
+        say(f"[{number}/{len(names)}] {name}")
+        attention = str(spec.parse(f"{name}@{at}"))
+        model = build_model(sized.override({"model.attention": attention}), classes)
+        check_sizes(model, sized.data.image_size)
+        return Subject(model, shapes)
+
+    def refuse(name: str, error: AttnzooError) -> None:
+        left_out[name] = error.message
+
+    host = Subject(build_model(sized.override({"model.attention": "none"}), classes), shapes)
+    others = [(name, partial(furnished, number, name)) for number, name in enumerate(names, start=1)]
+    measured = overheads(("none", host), others, device=device, iterations=iterations, seconds=seconds, refuse=refuse)
+    first, *rows = measured
+    rows.sort(key=lambda row: (row["relative"]["latency"]["median"], row["params"], row["name"]))
+    return Zoo((first, *rows), left_out)

@@ -1,0 +1,140 @@
+"""The speed table's CPU rows: EMA against the authors' formulation, eager and compiled, and in memory.
+
+    python3 -m benchmarks.cpu                              # some minutes on an idle machine, in the repository's root
+    python3 -m benchmarks.cpu --quick --out /tmp/out       # tiny: to see that the script works
+
+Writes cpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results.
+"""
+
+import argparse
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnzoo.blocks.ema import EMA
+from attnzoo.measure.latency import Call, Latency, clock_of, latency
+from attnzoo.measure.memory import peak_bytes
+
+from . import frozen
+from .on_gpu.session import Session, spreads
+
+CPU = torch.device("cpu")
+TARGET = (64, 256)  # channels and side that the targets are for; the model's other three stand beside it
+OTHERS = ((128, 128), (256, 64), (512, 32))
+SECONDS = 6.0  # for each subject: a call takes a tenth of a second, and machines are noisy
+Pair = tuple[nn.Module, nn.Module, Tensor]
+
+
+def forward(session: Session) -> None:
+    for at, (ours, authors, x), target in _cases(session):
+        found = _timed(session, {"ours": partial(ours, x), "authors": partial(authors, x)}, inference=True)
+        _row(session, "EMA forward: authors / ours", f"{at}, eager", found, target and "≥ 4")
+
+
+def forward_and_backward(session: Session) -> None:
+    for at, (ours, authors, x), target in _cases(session):
+        found = _timed(session, {"ours": _step(ours, x), "authors": _step(authors, x)}, inference=False)
+        _row(session, "EMA forward + backward: authors / ours", f"{at}, eager", found, target and "≥ 3")
+
+
+def compiled(session: Session) -> None:
+    """Against the authors' eager formulation, and beside it their compiled one; at one size, as compiling takes minutes."""
+    for at, (ours, authors, x), target in _cases(session)[:1]:
+        for what, call, inference, bound in (
+            ("EMA forward", lambda module: partial(module, x), True, "≥ 6"),  # noqa: B023  used at once
+            ("EMA forward + backward", lambda module: _step(module, x), False, None),  # noqa: B023
+        ):
+            torch.compiler.reset()
+            calls = {
+                "ours compiled": call(_compiled(session, ours)),
+                "authors": call(authors),
+                "authors compiled": call(_compiled(session, authors)),
+            }
+            found = _timed(session, calls, inference=inference)
+            _row(session, f"{what}: authors / ours compiled", at, found, target and bound)
+
+
+def memory(session: Session) -> None:
+    """The most bytes of tensors above what was there before."""
+    for at, (ours, authors, x), target in _cases(session):
+        for what, one, other in (
+            ("forward", partial(ours, x), partial(authors, x)),
+            ("forward + backward", _step(ours, x), _step(authors, x)),
+        ):
+            with torch.set_grad_enabled(what != "forward"):
+                peaks = {name: peak_bytes(call, CPU) for name, call in (("ours", one), ("authors", other))}
+            ratio = peaks["ours"] / peaks["authors"]
+            session.row(f"EMA {what}, peak memory: ours / authors", at, ratio, target and "≤ 0.5", bytes=peaks)
+
+
+PARTS: dict[str, Callable[[Session], None]] = {
+    "forward": forward,
+    "backward": forward_and_backward,
+    "compiled": compiled,
+    "memory": memory,
+}
+
+
+def _cases(session: Session) -> list[tuple[str, Pair, bool]]:
+    """What it is, both modules with equal weights and their input, and whether it has the targets."""
+    sizes = [(32, 6)] if session.quick else [TARGET, *OTHERS]
+    cases = []
+    for channels, side in sizes:
+        torch.manual_seed(0)
+        ours, authors = EMA(channels, groups=32), frozen.EMA(channels, groups=32)
+        authors.load_state_dict(ours.state_dict())
+        x = torch.randn(1, channels, side, side)
+        cases.append((f"{channels}@{side}², 32 groups, batch 1", (ours, authors, x), (channels, side) == TARGET))
+    return cases
+
+
+def _compiled(session: Session, module: nn.Module) -> Any:
+    # in a quick run the way there, without the compiler
+    return torch.compile(module, fullgraph=True, backend="eager" if session.quick else "inductor")
+
+
+def _step(module: nn.Module, x: Tensor) -> Call:
+    given, pull = x.clone().requires_grad_(), torch.randn_like(x)
+    wanted = [given, *module.parameters()]
+    return lambda: torch.autograd.grad(module(given), wanted, pull)
+
+
+def _timed(session: Session, calls: Mapping[str, Call], *, inference: bool) -> dict[str, Latency]:
+    seconds = session.seconds if session.quick else SECONDS
+    return latency(calls, clock=clock_of(CPU), seconds=seconds, inference=inference)
+
+
+def _row(session: Session, name: str, at: str, found: Mapping[str, Latency], target: str | bool) -> None:
+    """The authors' over the first; all ratios' spread over rounds, and milliseconds."""
+    ratios = {one: asdict(timing.ratio) for one, timing in found.items()}
+    session.row(name, at, found["authors"].ratio.median, target or None, ratio=ratios, ms=spreads(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
+    parser.add_argument("--out", type=Path, help="folder of the JSON")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="some parts")
+    parser.add_argument("--minutes", type=float, default=30.0, help="after which no further part is begun")
+    asked = parser.parse_args()
+    folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parent / "results")
+    name = re.sub("[^a-z0-9]+", "-", (platform.processor() or platform.machine()).lower())
+    file = folder / f"cpu-{name}-{torch.get_num_threads()}-threads-{time.strftime('%Y-%m-%d')}.json"
+    session = Session(CPU, asked.quick, file, time.monotonic() + 60 * asked.minutes)
+    for what, part in PARTS.items():
+        if not asked.only or what in asked.only:
+            session.run(what, part)
+    print(file)
+
+
+if __name__ == "__main__":
+    main()

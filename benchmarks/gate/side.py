@@ -1,0 +1,122 @@
+"""A side of the comparison, as the gate sees it: a long-lived child process, or a message that says why not."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from attnzoo.errors import AttnzooError
+
+WORKER = Path(__file__).with_name("worker.py")
+
+# glibc keeps the memory of freed tensors: pages that the kernel hands out anew cost more in one process than in another
+KEPT = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_ARENA_MAX": "1"}
+
+
+class Side:
+    """A child process with one tree's attnzoo.
+
+    Args:
+        word: `base` or `head`, for messages.
+        tree: Where its attnzoo lies.
+        definitions: The tree whose benchmarks it runs.
+        scratch: A folder of its own, for what it says on stderr and for attnzoo's cache.
+        patience: Seconds that an answer may take.
+
+    Raises:
+        AttnzooError: It cannot start, or its attnzoo is another tree's.
+    """
+
+    def __init__(
+        self,
+        word: str,
+        tree: Path,
+        definitions: Path,
+        scratch: Path,
+        *,
+        device: str = "auto",
+        threads: int = 1,
+        patience: float = 600.0,
+    ) -> None:
+        self.word, self.patience, self.doing = word, patience, "starting"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._talk = scratch / "stderr.txt"
+        environment = os.environ | {
+            "OMP_NUM_THREADS": str(threads),
+            "ATTNZOO_CACHE": str(scratch / "cache"),
+            "PYTHONHASHSEED": "0",  # dictionaries that collide on one side only would be a difference
+            **KEPT,
+        }
+        with self._talk.open("w") as talk:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(WORKER), str(tree), str(definitions), device],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=talk,
+                text=True,
+                env=environment,
+                cwd=scratch,
+            )
+        try:
+            hello = self.ask("hello")
+            if Path(hello["home"]).resolve() != tree.resolve():
+                raise AttnzooError(
+                    f"the {word} imported attnzoo from `{hello['home']}`, not from `{tree}`",
+                    "uninstall what stands in the way, or unset PYTHONPATH",
+                )
+        except BaseException:
+            self.close()
+            raise
+        self.names: list[str] = hello["names"]
+        self.required: list[str] = hello["required"]
+
+    def build(self, name: str) -> tuple[float, str | None]:
+        """Build and warm up a benchmark: the seconds of a call, and why there is none."""
+        self.doing = f"building `{name}`"
+        built = self.ask("build", name=name)
+        self.doing = f"timing `{name}`"
+        return built["seconds"] or 0.0, built["error"]
+
+    def time(self, samples: int, repeat: int) -> list[float]:
+        """Seconds of a call of what was built last, for each sample of `repeat` calls."""
+        answer: list[float] = self.ask("time", samples=samples, repeat=repeat)
+        return answer
+
+    def ask(self, what: str, **about: Any) -> Any:
+        """A question to the child, and its answer."""
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        if pipe_in is None or pipe_out is None:
+            raise RuntimeError("the child has no pipes")
+        line = ""
+        try:
+            pipe_in.write(json.dumps({"ask": what, **about}) + "\n")
+            pipe_in.flush()
+        except BrokenPipeError:
+            pass  # its last words, if any, are still to be read
+        if not select.select([pipe_out], [], [], self.patience)[0]:
+            raise AttnzooError(
+                f"the {self.word} said nothing for {self.patience:g} seconds while {self.doing}", "see what hangs there"
+            )
+        line = pipe_out.readline()
+        if not line:
+            last = self._talk.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise AttnzooError(
+                f"the {self.word}'s process ended while {self.doing}", f"it said: {last[0]}" if last else None
+            )
+        answer = json.loads(line)
+        if isinstance(answer, dict) and "failed" in answer:
+            raise AttnzooError(
+                f"the {self.word} cannot start: {answer['failed']}",
+                "a base too old for head's benchmarks cannot be compared: take a later one"
+                if self.word == "base"
+                else None,
+            )
+        return answer
+
+    def close(self) -> None:
+        """End the child."""
+        self._process.kill()
+        self._process.communicate()

@@ -1,0 +1,73 @@
+"""Compiles the kernels for a GPU that need not be here; a line for each: type, layout, name, bytes spilt by a thread.
+
+python machine_code.py 90
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.jit import JITFunction
+
+from attnzoo.blocks.ema import EMA
+from attnzoo.kernels import triton as kernels
+
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+
+
+class Elsewhere:
+    """A driver that knows what to compile for, and starts nothing."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", int(sys.argv[1]), 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int | None = None) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+def spilt(machine_code: bytes) -> int:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(machine_code)
+        file.flush()
+        told = subprocess.run(
+            [TOOLS / "cuobjdump", "--dump-resource-usage", file.name], capture_output=True, check=True
+        )
+    return int(re.findall(rb"STACK:(\d+)", told.stdout)[0])
+
+
+def main() -> None:
+    triton.runtime.driver.set_active(Elsewhere())
+    made: list[tuple[str, bytes]] = []
+    run = JITFunction.run
+
+    def compiled(self: Any, *args: Any, grid: Any, warmup: bool, **options: Any) -> Any:
+        kernel = run(self, *args, grid=grid, warmup=True, **options)
+        made.append((self.fn.__name__, kernel.asm["cubin"]))
+        return kernel
+
+    JITFunction.run = compiled
+    block = EMA(64)
+    for dtype in (torch.float32, torch.bfloat16):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = torch.zeros(2, 64, 64, 64, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
+            out = kernels.ema(x, block.groups, block.conv1x1, block.gn, block.conv3x3)
+            torch.autograd.grad(out, x, torch.zeros_like(x))
+            for name, code in made:
+                sys.stdout.write(f"{dtype} {layout} {name} {spilt(code)}\n")
+            made.clear()
+
+
+if __name__ == "__main__":
+    main()

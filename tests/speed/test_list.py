@@ -1,0 +1,87 @@
+"""The list of benchmarks is complete, and what would measure nothing is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnzoo import losses, registry
+from attnzoo.errors import AttnzooError
+
+ROOT = Path(__file__).parents[2]
+
+
+def ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_everything_registered_is_in_the_list() -> None:
+    from benchmarks import cases
+    from benchmarks.cases import hosts
+
+    names = cases.names()
+    assert len(names) == len(set(names))
+    for block in registry.available():
+        assert {f"block/{block}/forward", f"block/{block}/forward+backward"} <= set(names)
+    assert {f"loss/{name}" for name in losses.TERMS} <= set(names)
+    assert {f"host/{name}/forward" for name in (*hosts.HOSTS, hosts.FURNISHED)} <= set(names)
+    assert {"metric/confusion_per_image", "metric/summary", "loader/masks/cached", "loader/train/epoch"} <= set(names)
+
+
+@pytest.mark.slow
+def test_pytest_collects_exactly_the_list() -> None:
+    listed = json.loads(ran("-m", "benchmarks.gate", "--list").stdout)
+    collected = ran("-m", "pytest", "benchmarks", "--collect-only", "-q", "-p", "no:cacheprovider").stdout
+    names = [line.partition("[")[2].removesuffix("]") for line in collected.splitlines() if "::" in line]
+    assert names == listed
+
+
+@pytest.mark.parametrize("name", ["block/gate/forward+backward", "loader/masks/cached", "loader/train/epoch"])
+def test_a_case_can_be_called(name: str) -> None:
+    import torch
+
+    from benchmarks import cases
+
+    case = cases.build(name, torch.device("cpu"))
+    case.call()
+    assert case.items == (20 if name.startswith("loader") else None)
+
+
+@pytest.mark.parametrize("word", ["disable", "skip"])
+def test_a_run_that_measures_nothing_is_refused(word: str) -> None:
+    from benchmarks.refusals import refuse
+
+    with pytest.raises(AttnzooError) as refused:
+        refuse({f"benchmark_{word}": True}.get, {})
+    assert refused.value.message == f"`--benchmark-{word}` would pass without having measured anything"
+    assert refused.value.hint == "leave it out, or leave `benchmarks` out"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["disable", "skip"])
+def test_pytest_itself_refuses(word: str) -> None:
+    run = ran("-m", "pytest", "benchmarks", f"--benchmark-{word}", "-p", "no:cacheprovider")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"`--benchmark-{word}` would pass without having measured anything" in run.stderr
+    assert "hint: leave it out, or leave `benchmarks` out" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [({"numprocesses": 2}, {}), ({"dist": "load"}, {}), ({}, {"PYTEST_XDIST_WORKER": "gw0"})],
+)
+def test_xdist_is_refused(options: dict[str, object], environment: dict[str, str]) -> None:
+    from benchmarks.refusals import refuse
+
+    with pytest.raises(AttnzooError) as refused:
+        refuse(options.get, environment)
+    assert refused.value.message == "benchmarks that run side by side, as under xdist, time each other"
+    assert refused.value.hint == "run them without `-n` and `--dist`"
+
+
+def test_a_plain_run_is_not_refused() -> None:
+    from benchmarks.refusals import refuse
+
+    refuse({"dist": "no", "benchmark_disable": False}.get, {})

@@ -1,0 +1,83 @@
+"""`attnzoo bench --attention all`: every block in one host, from the command line; counts, never milliseconds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attnzoo import registry
+from attnzoo.cli import main
+
+QUICK = ("--image-size", "16", "--device", "cpu", "--iterations", "2")
+SOME = ("ema", "epa", "gate", "identity", "simam", "timm_ge")
+
+
+@pytest.fixture
+def some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zoo of a few, so that a test takes seconds."""
+    registry.available()  # loads them all
+    monkeypatch.setattr(registry, "available", lambda: list(SOME))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["bench", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.usefixtures("some")
+def test_every_block_has_a_line_or_a_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "deep" / "zoo.svg"
+    code, out, _ = run(
+        capsys, "ema-attention-unet/attention-unet", "--attention", "all", *QUICK, "--plot", str(picture)
+    )
+    assert code == 0
+    lines = {line.split()[0]: line.split() for line in out.splitlines() if line.split()}
+    assert lines.keys() >= {"none", "ema", "gate", "identity", "simam"}
+    assert lines["none"][1] == "(7,703,692)"
+    assert lines["ema"][1] == f"{sum(10 * width**2 + 4 * width for width in (2, 4, 8)):,}"
+    assert lines["gate"][1] == f"{7_791_285 - 7_703_692:,}"
+    assert lines["identity"][1] == lines["simam"][1] == "0"
+    assert "left out `timm_ge`: `timm_ge` cannot be built" in out
+    assert "left out `epa`: `epa` cannot take a map of" in out
+    assert "gate</text>" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("some")
+def test_json_is_sorted_by_latency(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "smoke", "--attention", "all@bottleneck", *QUICK, "--json")
+    first, *rows = json.loads(out)
+    assert code == 0
+    assert (first["name"], first["relative"]["latency"]["median"]) == ("none", 1)
+    medians = [row["relative"]["latency"]["median"] for row in rows]
+    assert medians == sorted(medians)
+    assert all(row["relative"]["to"] == "none" for row in rows)
+    assert "left out `gate`: `gate` listens to the decoder" in err
+
+
+def test_arms_are_drawn_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "arms.png"
+    code, _, err = run(capsys, "smoke", "--attention", "se,gate", "--no-training", *QUICK, "--plot", str(picture))
+    assert (code, err.splitlines()[-1]) == (0, f"drawn to {picture}")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--blocks", "se", "--plot", "a.svg"),
+            "`--plot` draws what is added to a host, and blocks on their own have none\n"
+            "hint: say `--attention` instead",
+        ),
+        (("smoke", "--plot", "a.gif"), "`a.gif` cannot be drawn\nhint: end its name in `.svg`, `.pdf` or `.png`"),
+        (
+            ("smoke", *QUICK, "--no-training", "--plot", "a.svg"),
+            "`--plot` draws what is added to the first, and there is one\nhint: name another beside it",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.endswith(f"error: {message}\n")
