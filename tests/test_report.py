@@ -177,6 +177,36 @@ def test_evaluation_has_a_row_per_class() -> None:
     )
 
 
+def closer(run: Result) -> Result:
+    """The same run, as it was looked at closely."""
+    run.test["boundaries"] = {
+        "hd95": 12.5, "nsd": 0.75, "averaged": 2, "of": 2, "tolerance": 2.0, "unit": "pixels", "empty": "the rule",
+        "per_class": {"EDH": {"hd95": 12.5, "nsd": 0.75, "images": 3}, "SDH": {"hd95": None, "nsd": None, "images": 0}},
+    }  # fmt: skip
+    run.test["calibration"] = {"ece": 0.0625, "bins": []}
+    return run
+
+
+def test_evaluation_tells_boundaries_and_calibration_where_there_are_any() -> None:
+    table = report.evaluation(closer(result("none", 0, 0.5)).test, "test")
+    assert table.header == ("class", "Dice", "IoU", "precision", "recall", "HD95", "NSD")
+    assert [row[5:] for row in table.rows] == [
+        ("n/a", "n/a"), ("12.50", "0.7500"), ("n/a", "n/a"), ("12.50", "0.7500"), ("n/a", "n/a")
+    ]  # fmt: skip
+    assert table.notes[-2:] == (
+        "HD95 in pixels and NSD at 2 pixels: means over images; the rule",
+        "expected calibration error of all classes: 0.0625",
+    )
+
+
+def test_csv_has_boundaries_and_calibration_and_old_runs_have_none() -> None:
+    runs = [result("none", 0, 0.5), closer(result("ema", 0, 0.5))]
+    old, new = csv.DictReader(io.StringIO(report.to_csv(report.result_rows(runs))))
+    columns = ("hd95", "nsd", "ece", "hd95[EDH]", "nsd[EDH]", "hd95[SDH]")
+    assert [new[column] for column in columns] == ["12.5", "0.75", "0.0625", "12.5", "0.75", "n/a"]
+    assert [old[column] for column in columns] == ["n/a"] * 6
+
+
 @pytest.mark.parametrize(
     ("value", "cell"), [(None, "n/a"), (12, "12"), (1734, "1.734 k"), (37.61e9, "37.61 G"), (2e12, "2 T")]
 )

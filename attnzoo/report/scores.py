@@ -7,6 +7,7 @@ from attnzoo.report.table import Cell, Table, mean, number, si
 from attnzoo.results import Result
 
 SCORES = ("dice", "iou", "precision", "recall")
+DISTANCES = ("hd95", "nsd")
 
 
 def ablation(
@@ -41,12 +42,16 @@ def ablation(
 
 def evaluation(summary: Mapping[str, Any], split: str) -> Table:
     """The table of one model on one split: a row per class, and the means below."""
-    rows = [(name, *(mean([scores[metric]]) for metric in SCORES)) for name, scores in summary["per_class"].items()]
-    for words, key in (
-        ("macro, foreground", "global_macro"),
-        ("macro, with background", "global_macro_with_background"),
+    edges: Mapping[str, Any] = summary.get("boundaries", {})
+    rows = [
+        (name, *(mean([scores[metric]]) for metric in SCORES), *_distances(edges, edges.get("per_class", {}).get(name)))
+        for name, scores in summary["per_class"].items()
+    ]
+    for words, key, distances in (
+        ("macro, foreground", "global_macro", edges),
+        ("macro, with background", "global_macro_with_background", None),
     ):
-        rows.append((words, *(mean([summary[key][metric]]) for metric in SCORES)))
+        rows.append((words, *(mean([summary[key][metric]]) for metric in SCORES), *_distances(edges, distances)))
     headline = summary["global_macro"]
     notes: tuple[str, ...] = (
         f"macro over {headline['averaged']} of {headline['of']} classes; {summary['images']} images of {split}, "
@@ -55,11 +60,21 @@ def evaluation(summary: Mapping[str, Any], split: str) -> Table:
     if absent := summary["false_positive_pixels_on_absent"]:
         told = ", ".join(f"{name} {pixels:,}" for name, pixels in absent.items())
         notes += (f"not in the ground truth, and predicted on so many pixels: {told}",)
-    return Table(("class", "Dice", "IoU", "precision", "recall"), tuple(rows), f"Split {split}", notes)
+    header: tuple[str, ...] = ("class", "Dice", "IoU", "precision", "recall")
+    if edges:
+        header += ("HD95", "NSD")
+        notes += (
+            f"HD95 in pixels and NSD at {edges['tolerance']:g} pixels: means over images; {edges['empty']}",
+            f"expected calibration error of all classes: {mean([summary['calibration']['ece']])}",
+        )
+    return Table(header, tuple(rows), f"Split {split}", notes)
 
 
 def result_rows(results: Iterable[Result]) -> list[dict[str, Cell]]:
-    """A row per arm and seed: the headline, its twin with background, the batch average, and each class's Dice."""
+    """A row per arm and seed: the headline, its twin with background, the batch average, each class's Dice, and more.
+
+    `hd95` is in pixels; what a run of an earlier attnzoo has not is undefined.
+    """
     rows: list[dict[str, Cell]] = []
     for result in results:
         row: dict[str, Cell] = {"arm": result.attention, "seed": result.seed}
@@ -68,6 +83,10 @@ def result_rows(results: Iterable[Result]) -> list[dict[str, Cell]]:
         row |= {f"{name}_with_background": result.test["global_macro_with_background"][name] for name in SCORES}
         row |= {f"{name}_batch_average": result.test["batch_average"].get(name) for name in SCORES}
         row |= {f"dice[{name}]": scores["dice"] for name, scores in result.test["per_class"].items()}
+        edges: Mapping[str, Any] = result.test.get("boundaries", {})
+        row |= {name: edges.get(name) for name in DISTANCES}
+        row["ece"] = result.test.get("calibration", {}).get("ece")
+        row |= {f"{of}[{name}]": one[of] for of in DISTANCES for name, one in edges.get("per_class", {}).items()}
         row |= {"selected_by": result.selected_by, "best_score": result.best_score, "best_epoch": result.best_epoch}
         rows.append(row | {"parameters": result.parameters, "duration_s": round(result.duration_s, 3)})
     return rows
@@ -77,6 +96,12 @@ def macro(result: Result) -> Mapping[str, Any]:
     """The headline of a result: its test set's global foreground macro."""
     headline: Mapping[str, Any] = result.test["global_macro"]
     return headline
+
+
+def _distances(edges: Mapping[str, Any], scores: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The cells of HD95 and NSD; none where a summary has no boundaries."""
+    of = scores or dict.fromkeys(DISTANCES)
+    return (mean([of["hd95"]], 2), mean([of["nsd"]])) if edges else ()
 
 
 def _by_arm(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -40,7 +40,7 @@ def load(run_folder: Path | str) -> nn.Module:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run on a split: the summary as in `result.json`, and the rows of `scores.csv`."""
+    """A run on a split: the summary as `result.json` has it of `test`, and the rows of `scores.csv`."""
 
     split: str
     summary: dict[str, Any]
@@ -77,7 +77,7 @@ def evaluate(
         )
     changes = {"scores.resolution": resolution, "scores.absent": absent}
     recipe = recipe.override({path: value for path, value in changes.items() if value is not None})
-    scored = score(model, data, split, recipe, where, workers=workers, progress=progress)
+    scored = score(model, data, split, recipe, where, workers=workers, progress=progress, closely=True)
     return Evaluation(split, scored.summary, rows(scored, classes))
 
 

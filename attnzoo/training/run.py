@@ -104,7 +104,16 @@ def _finish(job: Job, history: History, wanted: dict[str, Any]) -> Result:
     load_best(job.folder, model)
     model.eval().to(job.device)
     scored = {
-        split: score(model, data, split, recipe, job.device, workers=job.workers, progress=job.progress)
+        split: score(
+            model,
+            data,
+            split,
+            recipe,
+            job.device,
+            workers=job.workers,
+            progress=job.progress,
+            closely=split == "test",
+        )
         for split in ("valid", "test")
     }
     write_scores(job.folder, scored["test"], data.classes)

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,36 @@ from attnzoo.training.scoring import Scored
 SCORES = "scores.csv"
 CONFUSION = "confusion.npz"
 COLUMNS = ("image", "group", "class", "metric", "value")
+ALL = "all"  # the class of what is a score of all classes together
 
 Row = tuple[str, str, str, str, float]
 
 
 def rows(scored: Scored, classes: Sequence[str]) -> tuple[Row, ...]:
-    """Image, group, class, metric, value: a row for every score of a foreground class that an image defines."""
+    """Image, group, class, metric, value: a row for every score of a foreground class that an image defines.
+
+    Scores of overlap come first, then a closer look's, if one was taken: `true_pixels` (0 where a class is predicted
+    that is not there), `hd95` in pixels, `nsd`; and `ece`, of all classes, at an image's end.
+    """
+    overlap = [row for row in metrics.per_image(scored.matrices, classes) if row[1] != classes[0]]
+    place = {name: index for index, name in enumerate((*classes, ALL))}
+    found = sorted([*overlap, *_closer(scored, classes)], key=lambda row: (row[0], place[row[1]]))
     return tuple(
-        (scored.names[image], scored.groups[image], name, metric, value)
-        for image, name, metric, value in metrics.per_image(scored.matrices, classes)
-        if name != classes[0]
+        (scored.names[image], scored.groups[image], name, metric, value) for image, name, metric, value in found
     )
+
+
+def _closer(scored: Scored, classes: Sequence[str]) -> Iterator[tuple[int, str, str, float]]:
+    """Image, class, metric and value of what the looks say."""
+    true_pixels = scored.matrices.sum(2).tolist()
+    for image, look in enumerate(scored.looks):
+        for index, boundary in enumerate(look.boundaries, 1):
+            if boundary is not None:
+                yield image, classes[index], "true_pixels", true_pixels[image][index]
+                yield image, classes[index], "hd95", boundary.hd95
+                yield image, classes[index], "nsd", boundary.nsd
+        if not math.isnan(error := metrics.calibration_error(look.bins)):
+            yield image, ALL, "ece", error
 
 
 def write_scores(folder: Path, scored: Scored, classes: Sequence[str]) -> None:

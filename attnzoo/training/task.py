@@ -56,6 +56,9 @@ class Task(LightningModule):
         # what is resumed has its weights already
         build = empty_model if self.history.epochs else build_model
         self.network = build(self.recipe, len(self.data.classes))
+        if self.trainer.strategy.root_device.type == "cuda":
+            # how tensor cores read images: half again as fast, by the same arithmetic
+            self.network.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> optim.Optimizer:
         return build_optimizer(self.recipe.training, self.network.parameters())

@@ -170,7 +170,7 @@ def test_from_end_to_end(tmp_path: Path) -> None:
     assert written["passed"]
     assert not written["complete"]
     assert written["machine"]["device"] == "cpu"
-    source = tmp_path / "attnzoo" / "metrics.py"
+    source = tmp_path / "attnzoo" / "metrics" / "overlap.py"
     source.write_text(source.read_text() + PLANTED)
     slowed = gate("metric/per_class")
     assert slowed.returncode == 1, slowed.stdout + slowed.stderr

@@ -43,7 +43,7 @@ def test_a_fresh_process_loads_the_plugin_by_itself(finished):
 def test_scored_again_a_run_has_its_own_numbers(finished, data):
     result = Result.read(finished)
     assert evaluate(finished, data, device="cpu").summary == result.test
-    assert evaluate(finished, data, "valid", device="cpu").summary == result.validation
+    assert result.validation.items() < evaluate(finished, data, "valid", device="cpu").summary.items()
     written = [tuple(row.values()) for row in csv.DictReader((finished / "scores.csv").read_text().splitlines())]
     assert [(*names, str(value)) for *names, value in evaluate(finished, data, device="cpu").rows] == written
 

@@ -85,9 +85,43 @@ def test_scores_and_counts_agree(finished, data):
         for image, name, metric, value in metrics.per_image(counts["test_matrices"], data.classes)
         if name != "background"
     ]
-    assert [(row["image"], row["class"], row["metric"], float(row["value"])) for row in rows] == expected
+    overlap = [row for row in rows if row["metric"] in metrics.METRICS]
+    assert [(row["image"], row["class"], row["metric"], float(row["value"])) for row in overlap] == expected
     groups = {sample.name: sample.group for sample in data.splits["test"].samples}
     assert all(row["group"] == groups[row["image"]] for row in rows)
+
+
+def test_a_closer_look_is_in_the_same_tidy_table(finished, data):
+    result = Result.read(finished)
+    rows = list(csv.DictReader((finished / "scores.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["image", "group", "class", "metric", "value"]
+    keys = [(row["image"], row["class"], row["metric"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    of = {key: float(row["value"]) for key, row in zip(keys, rows, strict=True)}
+    # every pair that has a Dice has boundaries and a size, and every image its calibration
+    pairs = [key[:2] for key in keys if key[2] == "dice"]
+    for metric in ("hd95", "nsd", "true_pixels"):
+        assert [key[:2] for key in keys if key[2] == metric] == pairs
+    counts = np.load(finished / "confusion.npz")
+    for image, matrix in zip(counts["test_names"].tolist(), counts["test_matrices"], strict=True):
+        for name, pixels in zip(data.classes[1:], matrix.sum(1)[1:].tolist(), strict=True):
+            assert of.get((image, name, "true_pixels"), 0) == pixels
+            assert pixels or of.get((image, name, "nsd"), 0) == 0
+        assert 0 <= of[image, "all", "ece"] <= 1
+    for name, told in result.test["boundaries"]["per_class"].items():
+        assert told["images"] == sum(one == name for _, one in pairs)
+        for metric in ("hd95", "nsd"):
+            own = [of[image, one, metric] for image, one in pairs if one == name]
+            assert told[metric] == (pytest.approx(sum(own) / len(own)) if own else None)
+
+
+def test_only_the_test_split_is_looked_at_closely(finished):
+    result = Result.read(finished)
+    closely = {"boundaries", "calibration", "strata", "empty"}
+    assert closely == result.test.keys() - result.validation.keys()
+    assert sum(one["pixels"] for one in result.test["calibration"]["bins"]) == 5 * 64 * 64
+    pairs = (np.load(finished / "confusion.npz")["test_matrices"].sum(2)[:, 1:] > 0).sum()
+    assert sum(one["pairs"] for one in result.test["strata"].values()) == pairs
 
 
 def test_a_finished_run_is_not_run_again(finished, recipe, data, plugin, monkeypatch):

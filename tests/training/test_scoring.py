@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from attnzoo.data.loading import Batch
+from attnzoo.metrics import Boundary
 from attnzoo.recipe import Recipe, Scores
 from attnzoo.training.scoring import Tally, label_map, score
 
@@ -60,3 +61,33 @@ def test_a_split_is_scored_in_its_own_order_each_image_once(workers, plain, data
     assert scored.summary["per_class"]["background"]["recall"] == 1
     assert scored.summary["batch_average"]["batches"] == 3
     assert scored.summary["resolution"] == "image"
+
+
+def test_a_closer_look_is_at_the_same_size_and_leaves_ignored_pixels_out():
+    logits = torch.tensor([[[[2.0, 0.0]], [[0.0, 2.0]]]])
+    truth = torch.tensor([[0, 0, 1, 255], [0, 1, 1, 1]])
+    tally = Tally(2, Recipe(), closely=True)
+    tally.add(logits, batch(torch.tensor([[[0, 1]]]), truth))
+    (look,) = tally.looks
+    # interpolated, the columns' margins are 2, 1, −1, −2
+    outer, inner = torch.sigmoid(torch.tensor([2.0, 1.0])).tolist()
+    assert look.bins.sum(1).tolist() == [7, pytest.approx(3 * outer + 4 * inner), 6]
+    assert look.bins[0].nonzero()[0].tolist() == [10, 13]
+    # three predicted pixels are among four true ones, the fourth is 1 away: of 0, 0, 0, 1 the 95th percentile is 0.85
+    assert look.boundaries == (Boundary(pytest.approx(0.85), 1.0),)
+
+
+def test_a_closer_look_at_the_networks_size():
+    logits = torch.tensor([[[[2.0, 0.0]], [[0.0, 2.0]]]])
+    tally = Tally(2, Recipe(scores=Scores(resolution="network")), closely=True)
+    tally.add(logits, batch(torch.tensor([[[0, 255]]])))
+    (look,) = tally.looks
+    assert look.bins[0].nonzero()[0].tolist() == [13]
+    assert look.bins[0].sum() == look.bins[2].sum() == 1
+    assert look.boundaries == (None,)
+
+
+def test_without_a_closer_look_there_is_none():
+    tally = Tally(2, Recipe())
+    tally.add(torch.zeros(1, 2, 1, 2), batch(torch.tensor([[[0, 1]]]), torch.zeros(2, 2, dtype=torch.int64)))
+    assert tally.looks == []

@@ -45,7 +45,7 @@ def confusion_per_image(prediction: Tensor, truth: Tensor, classes: int) -> Tens
     """Count pixels: integer maps (B, *S), truth 255 left out → int64 (B, K, K), rows truth, columns prediction."""
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-    _check_maps(prediction, truth, classes)
+    check_maps(prediction, truth, classes)
     pixels = prediction[0].numel() if len(prediction) else 0
     # torchmetrics' deterministic count holds pixels × K² numbers: in pieces it fits, and sums of integers are exact
     piece = max(1, 2**22 // classes**2) if torch.are_deterministic_algorithms_enabled() else max(1, pixels)
@@ -60,7 +60,7 @@ def confusion_per_image(prediction: Tensor, truth: Tensor, classes: int) -> Tens
 
 def per_class(matrix: Counts) -> Scores:
     """Scores of every class: counts (…, K, K) → float64 (…, K) by metric; NaN where TP + FP + FN = 0."""
-    counts = _array(matrix)
+    counts = as_array(matrix)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     return _scores(hits, counts.sum(axis=-2) - hits, counts.sum(axis=-1) - hits)
 
@@ -90,7 +90,7 @@ def macro(
             f"`{absent}` is no policy for absent classes, which are {listing(get_args(Absent))}",
             did_you_mean(absent, get_args(Absent)),
         )
-    counts = _array(matrix)
+    counts = as_array(matrix)
     indices = list(range(0 if background else 1, len(counts)) if classes is None else classes)
     there = counts.sum(axis=1)[indices] > 0
     if absent == "error" and not there.all():
@@ -115,7 +115,7 @@ def batch_average(prediction: Tensor, truth: Tensor, classes: int, *, absent: Ab
     """
     from segmentation_models_pytorch.metrics import get_stats
 
-    _check_maps(prediction, truth, classes)
+    check_maps(prediction, truth, classes)
     # on the CPU: get_stats uses histc, which CUDA's deterministic mode refuses; signed: it marks ignored pixels by -1
     hits, extra, missed, _ = get_stats(
         prediction.cpu().long(), truth.cpu().long(), mode="multiclass", num_classes=classes, ignore_index=IGNORED
@@ -148,7 +148,7 @@ def summary(
     batch_size: int | None = None,
 ) -> dict[str, Any]:
     """Everything that a result says of a split, ready for JSON: counts (N, K, K), None where a score is undefined."""
-    counts = _array(matrices).sum(axis=0)
+    counts = as_array(matrices).sum(axis=0)
     true, predicted = counts.sum(axis=1), counts.sum(axis=0)
     scores = per_class(counts)
     batches: dict[str, Any] = {
@@ -194,7 +194,7 @@ def _named(
     return scores | {"averaged": mean.averaged, "of": mean.of}
 
 
-def _check_maps(prediction: Tensor, truth: Tensor, classes: int) -> None:
+def check_maps(prediction: Tensor, truth: Tensor, classes: int) -> None:
     """Refuse maps that would be counted wrongly, or into another class's cell."""
     if prediction.shape != truth.shape:
         raise AttnzooError(
@@ -212,7 +212,7 @@ def _check_maps(prediction: Tensor, truth: Tensor, classes: int) -> None:
             )
 
 
-def _array(matrix: Counts) -> npt.NDArray[np.int64]:
+def as_array(matrix: Counts) -> npt.NDArray[np.int64]:
     return (matrix.cpu().numpy() if isinstance(matrix, Tensor) else np.asarray(matrix)).astype(np.int64)
 
 
