@@ -17,6 +17,14 @@ Plugins = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 Workers = Annotated[int, typer.Option(min=0, metavar="N", help="Processes that load images.")]
 Devices = Annotated[int, typer.Option(min=1, metavar="N", help="Processes, a device each (DDP).")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Runs at a time on the device, a process each, which takes as many CPU threads as OMP_NUM_THREADS says.",
+    ),
+]
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="The same bits again on a GPU, slower; a CPU needs no asking.")
 ]
@@ -24,6 +32,13 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; t
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Data set; the default is a drawn phantom.")]
 Seeds = Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, a run for each; the default is the recipe's.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
+Against = Annotated[
+    str | None, typer.Option(metavar="ARM", help="The reference arm; the default is `none`, or the first.")
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="A difference that would not matter: arms within it are called equivalent."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Sets training.epochs.")]

@@ -1,5 +1,6 @@
 """`attnzoo ablate`: the same network with each attention, trained, scored, timed, and compared."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -33,11 +34,17 @@ def ablate(
     device: options.Device = "auto",
     devices: options.Devices = 1,
     workers: options.Workers = 0,
+    jobs: options.Jobs = 1,
     deterministic: options.Deterministic = False,
+    timed: Annotated[
+        bool, typer.Option("--time/--no-time", help="Time all arms, in turns, once the last run is done.")
+    ] = True,
+    against: options.Against = None,
+    margin: options.Margin = None,
     none: Annotated[bool, typer.Option("--none/--no-none", help="Compare with the network without attention.")] = True,
     plugins: options.Plugins = None,
 ) -> None:
-    """Train a network with each attention and print the table of scores and costs.
+    """Train a network with each attention, print the table of scores and costs, and say whether a gain is real.
 
     Interrupted, the same command goes on where it stopped; more arms or seeds can be added to a finished folder.
     """
@@ -53,10 +60,25 @@ def ablate(
     from attnzoo.workflows import ablate as workflow
     from attnzoo.workflows.execute import Setting
 
-    setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
-    ablation = workflow.ablate(chosen, arms, numbers, open_data(folder, chosen), out, setting)
+    reference = str(spec.parse(against)) if against is not None else None
+    setting = Setting(device, workers, loaded, True, say, devices, deterministic, jobs)
+    dataset = open_data(folder, chosen)
+    ablation = workflow.ablate(
+        chosen, arms, numbers, dataset, out, setting, timed=timed, against=reference, margin=margin
+    )
     typer.echo(report.text(ablation.table), nl=False)
-    say(f"written to {ablation.folder}: table.md, table.tex, results.csv, scores.csv, cost.json, cost.svg, cost.pdf")
+    written = "table.md, table.tex, results.csv, scores.csv"
+    if ablation.compared is not None:
+        typer.echo("\n" + "\n".join(report.sentences(ablation.compared.comparison)))
+        written += ", verdicts.md, verdicts.json"
+    if ablation.costs:
+        written += ", cost.json, cost.svg, cost.pdf"
+    say(f"written to {ablation.folder}: {written}")
+    say(f"a page of all this: attnzoo report {shlex.quote(str(ablation.folder))}")
+    if ablation.failures:
+        run, failure = next(iter(ablation.failures.items()))
+        more = f" and {len(ablation.failures) - 1} more" if len(ablation.failures) > 1 else ""
+        raise AttnzooError(f"{run}{more} failed: {failure.message}", failure.hint)
 
 
 def _arms(words: str, none: bool) -> tuple[spec.Attention, ...]:

@@ -1,34 +1,24 @@
 """Runs → results: refuse what does not belong, rehearse what is left, train it, one folder each."""
 
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from attnzoo import training
 from attnzoo.data.dataset import Dataset, prepare
-from attnzoo.registry import Plugin
+from attnzoo.errors import AttnzooError
 from attnzoo.results import Result
 from attnzoo.training.folder import identity, is_finished
+from attnzoo.workflows.attempt import Failure, Outcome, Say, Setting, attempt
+from attnzoo.workflows.line import Line
 from attnzoo.workflows.plan import Run
 from attnzoo.workflows.rehearse import rehearse
+from attnzoo.workflows.state import duration
 
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where and how runs are executed; the number of `devices` alone is part of their identity."""
-
-    device: str = "auto"
-    workers: int = 0
-    plugins: tuple[Plugin, ...] = ()
-    progress: bool = False
-    say: Say = lambda line: None
-    devices: int = 1
-    deterministic: bool = False
+__all__ = ["Failure", "Outcome", "Say", "Setting", "batch_sizes", "duration", "execute", "finished", "pending", "tried"]
 
 
 def pending(runs: Sequence[Run], folder: Path, data: Dataset, setting: Setting) -> tuple[Run, ...]:
@@ -51,33 +41,54 @@ def pending(runs: Sequence[Run], folder: Path, data: Dataset, setting: Setting) 
 def execute(
     runs: Sequence[Run], left: Sequence[Run], folder: Path, data: Dataset, setting: Setting
 ) -> tuple[Result, ...]:
-    """The results of all runs, in their order: those that are `left` are trained, the others read."""
-    if left:
-        prepare(data, progress=setting.progress)
-    results, began, done = [], time.monotonic(), 0
-    for number, run in enumerate(runs, 1):
-        if run not in left:
-            setting.say(f"[{number}/{len(runs)}] {run}: finished before")
-            results.append(Result.read(folder / run.folder))
-            continue
-        pace = (time.monotonic() - began) / done if done else None
-        remaining = f" (about {duration(pace * (len(left) - done))} left)" if pace is not None else ""
-        setting.say(f"[{number}/{len(runs)}] {run}{remaining}")
-        results.append(
-            training.run(
-                run.recipe,
-                folder / run.folder,
-                data=data,
-                device=setting.device,
-                workers=setting.workers,
-                devices=setting.devices,
-                plugins=setting.plugins,
-                progress=setting.progress,
-                deterministic=setting.deterministic,
-            )
-        )
-        done += 1
+    """The results of all runs, in their order.
+
+    Raises:
+        AttnzooError: A run failed; all others were done first.
+    """
+    outcomes = tried(runs, left, folder, data, setting)
+    results = []
+    for run in runs:
+        if isinstance(outcome := outcomes[run], Failure):
+            raise AttnzooError(outcome.message, outcome.hint)
+        results.append(outcome)
     return tuple(results)
+
+
+def tried(
+    runs: Sequence[Run], left: Sequence[Run], folder: Path, data: Dataset, setting: Setting
+) -> dict[Run, Outcome]:
+    """What became of all runs: those that are `left` are trained, the others read; one that fails stops no other.
+
+    A run that another process is doing is left for later, and read when that has ended.
+    """
+    told = _Telling(runs, left, setting)
+    outcomes: dict[Run, Outcome] = {}
+    for run in runs:
+        if run not in left:
+            setting.say(f"{told.place(run)}: finished before")
+            outcomes[run] = Result.read(folder / run.folder)
+    if not left:
+        return outcomes
+    prepare(data, progress=setting.progress)
+    line = Line(left, folder, setting.say)
+
+    def end(run: Run, outcome: Outcome) -> None:
+        outcomes[run] = outcome
+        told.end(run, outcome)
+
+    if setting.jobs > 1 and len(left) > 1:
+        from attnzoo.workflows.jobs import in_processes
+
+        in_processes(line, folder, data, setting, told.begin, end)
+        return outcomes
+    while (taken := line.take()) is not None:
+        told.begin(taken)
+        if (outcome := attempt(taken, folder, data, setting)) is None:
+            line.give_back(taken)
+        else:
+            end(taken, outcome)
+    return outcomes
 
 
 def finished(run: Run, folder: Path, data: Dataset, setting: Setting) -> bool:
@@ -93,12 +104,26 @@ def batch_sizes(run: Run, data: Dataset, device: torch.device, devices: int = 1)
     return tuple(dict.fromkeys((last, full) if device.type == "cuda" else (last,)))
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `40 s`, `12 min`, `3.5 h`."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
+class _Telling:
+    """Says which run begins, of how many, and about how long the rest will take at the pace so far."""
+
+    def __init__(self, runs: Sequence[Run], left: Sequence[Run], setting: Setting) -> None:
+        self.number = {run: number for number, run in enumerate(runs, 1)}
+        self.of, self.left, self.say = len(runs), len(left), setting.say
+        self.began, self.done = time.monotonic(), 0
+        self.lock = threading.Lock()
+
+    def place(self, run: Run) -> str:
+        return f"[{self.number[run]}/{self.of}] {run}"
+
+    def begin(self, run: Run) -> None:
+        with self.lock:
+            pace = (time.monotonic() - self.began) / self.done if self.done else None
+            remaining = f" (about {duration(pace * (self.left - self.done))} left)" if pace is not None else ""
+            self.say(f"{self.place(run)}{remaining}")
+
+    def end(self, run: Run, outcome: Outcome) -> None:
+        with self.lock:
+            self.done += 1
+            if isinstance(outcome, Failure):
+                self.say(f"{self.place(run)} failed: {outcome.message}")

@@ -57,8 +57,12 @@ def test_ablate_prints_the_table_and_talks_on_stderr(attnzoo: Attnzoo, drawn: Pa
         assert line in done.err
     assert {path.name for path in out.iterdir()} == {
         "none", "se%3Areduction=2", "ablation.json", "cost.json", "cost.pdf", "cost.svg", "results.csv", "scores.csv",
-        "table.md", "table.tex",
+        "table.md", "table.tex", "verdicts.json", "verdicts.md", ".ablation.lock",
     }  # fmt: skip
+    verdict, *cautions = notes[notes.index("") + 1 :]
+    assert verdict.startswith("No difference between `se:reduction=2` and `none` is shown at this one seed")
+    assert [line.split(":")[1] for line in cautions[:2]] == [" 1 seed", " 1 group"]
+    assert done.err.endswith(f"a page of all this: attnzoo report {out}\n")
 
     weights = sorted(out.rglob("best.safetensors"))
     before = [path.stat().st_mtime_ns for path in weights]
@@ -67,6 +71,39 @@ def test_ablate_prints_the_table_and_talks_on_stderr(attnzoo: Attnzoo, drawn: Pa
     assert [path.stat().st_mtime_ns for path in weights] == before
 
     assert "`training.epochs`: 1 there, 3 here" in attnzoo(*words, "--epochs", 3).err
+
+
+def test_ablate_goes_on_after_a_failed_arm_and_ends_with_an_error(
+    attnzoo: Attnzoo, fresh: None, drawn: Path, tiny: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "brittle.py"
+    plugin.write_text(
+        "from torch import nn\n"
+        "from attnzoo.registry import register\n"
+        '@register("brittle", paper="none", year=2026, reference="none")\n'
+        "class Brittle(nn.Module):\n"
+        '    """Breaks in the second training step."""\n'
+        '    kind = "mix"\n'
+        "    steps = 0\n"
+        "    def __init__(self, channels: int) -> None:\n"
+        "        super().__init__()\n"
+        "    def forward(self, x):\n"
+        "        self.steps += self.training\n"
+        "        return x / 0 if self.steps == 2 else x\n",
+        encoding="utf-8",
+    )
+    words = ("--recipe", tiny, "--data", drawn, "--out", tmp_path / "out", "--device", "cpu", "--no-time")
+    done = attnzoo("ablate", "--attention", "brittle,gate", "--plugin", plugin, *words)
+    assert done.code == 2
+    failed, why = done.err.splitlines()[-2].removeprefix("error: ").split(" failed: ")
+    assert failed == "brittle, seed 0"
+    assert why.startswith("`train_loss` is `nan` in ")
+    assert f"brittle, seed 0 failed: {why}" in done.out.splitlines()
+    assert [line.split()[0] for line in done.out.splitlines()[4:6]] == ["none", "gate"]
+    assert f"[2/3] brittle, seed 0 failed: {why}\n" in done.err
+    told = attnzoo("status", tmp_path / "out").out.splitlines()
+    assert "brittle    failed" in told
+    assert f"brittle, seed 0 failed: {why}" in told
 
 
 def test_ablate_tells_of_controls_at_every_site(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:

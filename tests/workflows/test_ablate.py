@@ -98,6 +98,32 @@ def test_tables_are_written(finished: Ablation) -> None:
     assert (finished.folder / "cost.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_verdict_is_written_with_what_stands_beside_it(finished: Ablation) -> None:
+    """One seed and one group of test images: there is nothing to be shown, and that is what it says."""
+    assert finished.compared is not None
+    (arm,) = (arm for arm in finished.compared.comparison.arms if arm.difference is not None)
+    assert arm.difference is not None
+    assert (arm.name, arm.difference.verdict) == ("ema:groups=2", "no difference shown")
+    assert [caution.partition(":")[0] for caution in arm.difference.cautions][:2] == ["1 seed", "1 group"]
+    written = (finished.folder / "verdicts.md").read_text(encoding="utf-8")
+    assert written.startswith("- No difference between `ema:groups=2` and `none` is shown at this one seed")
+    assert "- Beware: 1 group: " in written
+    told = json.loads((finished.folder / "verdicts.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in told["arms"]] == ["none", "ema:groups=2"]
+    assert told["gaps"] == []
+
+
+def test_what_cannot_be_asked_is_refused_before_training(tiny: Recipe, data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(AttnzooError) as error:
+        ablate(tiny, spec.parse_arms(ARMS), (0,), data, tmp_path / "out", against="ema")
+    assert error.value.message == "`ema` is no arm of this ablation"
+    assert error.value.hint == "arms: `none` and `ema:groups=2`"
+    with pytest.raises(AttnzooError) as error:
+        ablate(tiny, spec.parse_arms(ARMS), (0,), data, tmp_path / "out", margin=0)
+    assert error.value.message == "`0` is no margin, which is above 0"
+    assert not (tmp_path / "out").exists()
+
+
 def test_all_arms_start_from_one_host(finished: Ablation) -> None:
     """The first epoch's loss differs by the attention alone, so at one seed it is close, and not equal."""
     losses = [float(rows(path)[0]["train_loss"]) for path in sorted(finished.folder.rglob("curves.csv"))]

@@ -1,6 +1,7 @@
 """The paper's counts, and a reproduction from outside."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,34 @@ def test_tables_and_caveats_are_written(done: Reproduction) -> None:
     record = json.loads((done.folder / "reproduction.json").read_text(encoding="utf-8"))
     assert [model["counted"] for model in record["models"]] == [1797, 1812, 1812]
     assert record["changes"] == {"training.learning_rate": 0.001}
+
+
+def test_it_ends_in_a_page_with_the_papers_tables(done: Reproduction) -> None:
+    assert done.page == done.folder / "report" / "report.html"
+    html = done.page.read_text(encoding="utf-8")
+    assert "<h1>Somebody: Something</h1>" in html
+    assert html.index('id="verdicts"') < html.index('id="paper"') < html.index('id="differences"')
+    for table in done.tables:
+        assert table.title in html
+        for cell in (cell for row in table.rows for cell in row[1:]):
+            assert f">{cell}</td>" in html
+    for caveat in done.caveats:
+        assert caveat.rpartition(";")[2].replace("`", "")[-20:] in html.replace("<code>", "").replace("</code>", "")
+
+
+def test_a_page_that_cannot_be_drawn_loses_nothing(
+    done: Reproduction, models: tuple[Recipe, ...], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, said = tmp_path / "out", list[str]()
+    shutil.copytree(done.folder, folder, ignore=shutil.ignore_patterns("report", "reproduction.*"))
+    monkeypatch.setattr("attnzoo.report.page.html", lambda page: 1 / 0)
+    changes, setting = {"training.learning_rate": 1e-3}, Setting(say=said.append)
+    again = reproduce(count(models), open_dataset(drawn, models[0].data), folder, changes=changes, setting=setting)
+    assert again.page is None
+    assert again.models[0].results == done.models[0].results
+    assert (folder / "reproduction.json").exists()
+    told = f"warning: no page was drawn: ZeroDivisionError: division by zero; try again: `attnzoo report {folder}`"
+    assert said[-1] == told
 
 
 def test_counted_models_alone_need_no_training(models: tuple[Recipe, ...], drawn: Path, tmp_path: Path) -> None:

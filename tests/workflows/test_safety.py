@@ -114,7 +114,9 @@ def test_a_missing_runtime_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_committed_rows_are_the_registry_s() -> None:
-    assert [row.block for row in COMMITTED] == list(registry.available())
+    # other tests of this process may have registered blocks of their own
+    ours = [name for name in registry.available() if registry.entry(name).group in ("attnzoo", "controls", "timm")]
+    assert [row.block for row in COMMITTED] == ours
     assert all(tuple(row.cells) == tuple(COLUMNS) for row in COMMITTED)
 
 
@@ -142,8 +144,9 @@ def _compare(row: Row, columns: tuple[str, ...]) -> None:
     (found,) = matrix([spec.parse_block(row.block)], columns)
     for name in columns:
         was, is_now = row.cells[name], found.cells[name]
-        if name == "identity" and was.value != "yes":
+        if name == "identity" and was.value.startswith("×"):
             # another processor rounds its two digits otherwise
+            assert is_now.value.startswith("×"), is_now.reason
             assert float(is_now.value[1:]) == pytest.approx(float(was.value[1:]), abs=0.011)
         else:
             assert is_now.value == was.value, (name, is_now.reason)
