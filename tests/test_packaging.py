@@ -55,6 +55,6 @@ def test_a_wheel_carries_types_licence_and_command(tmp_path: Path) -> None:
         names = set(archive.namelist())
         (scripts,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "attnzoo = attnzoo.cli:main" in archive.read(scripts).decode()
-    assert "attnzoo/py.typed" in names
+    assert {"attnzoo/py.typed", "attnzoo/report/page/page.html", "attnzoo/report/page/style.css"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith("tests/") for name in names)

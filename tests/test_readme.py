@@ -53,7 +53,7 @@ def test_its_library_code_runs(drawn: Path, tmp_path: Path, monkeypatch: pytest.
 def test_every_command_and_option_exists(page: str) -> None:
     command = typer.main.get_command(app)
     for line in re.findall(
-        r"attnzoo ((?:ablate|train|evaluate|predict|bench|reproduce|list|show|safety|data)\b[^`\n#]*)", PAGES[page]
+        r"attnzoo ((?:ablate|status|compare|train|evaluate|predict|bench|reproduce|list|show|safety|data)\b[^`\n#]*)", PAGES[page]
     ):
         words = line.split()
         found = command.commands[words[0]]  # type: ignore[attr-defined]

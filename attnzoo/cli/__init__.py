@@ -11,7 +11,21 @@ from typing import Annotated
 
 import typer
 
-from attnzoo.cli import ablate, bench, data, evaluate, list_, predict, reproduce, safety, show, train
+from attnzoo.cli import (
+    ablate,
+    bench,
+    compare,
+    data,
+    evaluate,
+    list_,
+    predict,
+    report,
+    reproduce,
+    safety,
+    show,
+    status,
+    train,
+)
 from attnzoo.cli._messages import translate
 from attnzoo.errors import AttnzooError
 
@@ -40,6 +54,9 @@ app.command()(ablate.ablate)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
+app.command()(status.status)
+app.command()(compare.compare)
+app.command()(report.report)
 app.command()(bench.bench)
 app.command()(reproduce.reproduce)
 app.command("list")(list_.list_)

@@ -55,4 +55,5 @@ def reproduce(
         typer.echo("What cannot be compared, and why:")
         for caveat in done.caveats:
             typer.echo(f"- {caveat}")
-    say(f"written to {done.folder}: reproduction.md, reproduction.json")
+    written = "reproduction.md, reproduction.json"
+    say(f"written to {done.folder}: {written}{f', {done.page.relative_to(done.folder)}' if done.page else ''}")

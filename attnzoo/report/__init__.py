@@ -4,6 +4,7 @@ from attnzoo.report import figures
 from attnzoo.report.costs import overheads
 from attnzoo.report.scores import ablation, evaluation, macro, result_rows
 from attnzoo.report.table import Cell, Table, escape_latex, latex, markdown, mean, number, si, text, to_csv
+from attnzoo.report.verdicts import sentences, verdicts
 
 __all__ = [
     "Cell",
@@ -19,7 +20,9 @@ __all__ = [
     "number",
     "overheads",
     "result_rows",
+    "sentences",
     "si",
     "text",
     "to_csv",
+    "verdicts",
 ]

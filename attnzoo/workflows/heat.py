@@ -1,5 +1,7 @@
 """A picture of what one block of attention does to one image, with the scale of its colours and what they mean."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +18,30 @@ _COLOURS = np.array(
     [(68, 1, 84), (65, 68, 135), (42, 120, 142), (34, 168, 132), (122, 209, 81), (253, 231, 37)], np.float64
 )
 _WHAT = {"scale": "factor", "add": "what is added", "mix": "change"}
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The map of a block by itself: what its numbers are, their range, and the sides of the map."""
+
+    picture: Image.Image
+    what: str
+    low: float
+    high: float
+    sides: tuple[int, ...]
+
+
+def alone(shown: Shown, size: tuple[int, int]) -> Alone:
+    """What `heat` draws without image, scale and caption, at a size (H, W); of one position a stripe per channel."""
+    numbers = np.asarray(shown.tensor[0].double().cpu(), np.float64)  # (C, h, w)
+    if numbers[0].size == 1:
+        what, plane = f"{_WHAT[shown.kind]}, channel by channel from the left", numbers.reshape(1, -1)
+        plane = _resized(plane, (size[0] // 4, max(size[1], plane.size)))
+    else:
+        what, plane = _plane(numbers, shown.kind)
+        plane = _resized(plane, size)
+    low, high = _range(plane)
+    return Alone(_image(_colours(plane, low, high), whole=True), what, low, high, numbers.shape[1:])
 
 
 def heat(

@@ -7,7 +7,7 @@ from typing import Any
 
 from attnzoo import measure, report, spec, training
 from attnzoo.data.dataset import Dataset
-from attnzoo.errors import AttnzooError
+from attnzoo.errors import AttnzooError, first_line
 from attnzoo.models import build_model
 from attnzoo.recipe import Recipe
 from attnzoo.results import environment, write_json, write_text
@@ -16,6 +16,7 @@ from attnzoo.workflows.bench import measure_arms
 from attnzoo.workflows.claims import Model, caveats, comparison, consistency, counts
 from attnzoo.workflows.execute import Say, Setting, execute, pending
 from attnzoo.workflows.plan import Run, default_folder
+from attnzoo.workflows.report import report as report_page
 
 TEXT, JSON = "reproduction.md", "reproduction.json"
 SCHEMA = 1
@@ -23,12 +24,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A finished reproduction: its folder, all models, the tables, and what keeps them from being compared."""
+    """A finished reproduction: its folder, all models, the tables, what keeps them from being compared, and the page.
+
+    There is no page where no model was trained, or where it could not be drawn.
+    """
 
     folder: Path
     models: tuple[Model, ...]
     tables: tuple[report.Table, ...]
     caveats: tuple[str, ...]
+    page: Path | None = None
 
 
 def count(recipes: Sequence[Recipe], say: Say = lambda line: None) -> tuple[Model, ...]:
@@ -69,8 +74,8 @@ def reproduce(
     Args:
         models: As `count` gives them. Those without claimed scores stay untrained.
         data: As `open_dataset` gives it; trained models have as many outputs as it has classes.
-        out: Where to write a folder per model and seed, `reproduction.md` and `reproduction.json`; by default
-            `runs/reproduction-<digest>`.
+        out: Where to write a folder per model and seed, `reproduction.md`, `reproduction.json` and `report/`; by
+            default `runs/reproduction-<digest>`.
         seeds: One training of each model for each; by default each recipe's own.
         changes: Overrides of the trained recipes, by path; the counts stay those of the recipes as they are.
         setting: Device, workers, plugins, and who hears of progress.
@@ -93,7 +98,8 @@ def reproduce(
         else model
         for model in models
     ]
-    return _written(folder, finished, data, changes, setting)
+    done = _written(folder, finished, data, changes, setting)
+    return replace(done, page=_page(folder, data, setting)) if asked else done
 
 
 def _runs(one: Recipe, seeds: Sequence[int] | None) -> tuple[Run, ...]:
@@ -148,6 +154,16 @@ def _written(
     }
     write_json(folder / JSON, record)
     return Reproduction(folder, tuple(models), tables, notes)
+
+
+def _page(folder: Path, data: Dataset, setting: Setting) -> Path | None:
+    """The page; the results are safe already, so whatever keeps it from being drawn is told and no more."""
+    try:
+        return report_page(folder, device=setting.device, data=data.root, say=setting.say)
+    except Exception as error:
+        why = error.message if isinstance(error, AttnzooError) else f"{type(error).__name__}: {first_line(error)}"
+        setting.say(f"warning: no page was drawn: {why}; try again: `attnzoo report {folder}`")
+        return None
 
 
 def _listed(notes: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from attnzoo.report.figures.canvas import COLOURS, FAINT, INK, NOTHING, QUIET, WIDTH, style, written
+from attnzoo.report.figures.drawn import Drawn
 from attnzoo.report.figures.labels import Box, front, place
 from attnzoo.report.scores import macro
 from attnzoo.report.table import si
@@ -54,17 +55,36 @@ def points(results: Sequence[Result], costs: Mapping[str, Row], baseline: str = 
 def gain(results: Sequence[Result], costs: Mapping[str, Row], kind: str, baseline: str = "none") -> bytes:
     """An ablation: Dice gained against latency; a dot for each seed, a disc for their mean."""
     with style():
-        from matplotlib.figure import Figure
+        return written(_gain(results, costs, baseline), kind)
 
-        found = points(results, costs, baseline)
-        figure = Figure((WIDTH, 3.4 if len(found) < 8 else 4.6), layout="constrained")
-        axes = figure.subplots()
-        reference = next(iter(costs.values()))["relative"]["to"]
-        paired = any(result.attention == baseline for result in results)
-        axes.set_xlabel(f"latency, ratio to {reference} (median of paired ratios; line: p10–p90)")
-        axes.set_ylabel(f"Dice − Dice of {baseline} at the same seed" if paired else "Dice")
-        _discs(figure, axes, found, paired)
-        return written(figure, kind)
+
+def pareto(results: Sequence[Result], costs: Mapping[str, Row], baseline: str = "none") -> Drawn:
+    """The same picture with its words."""
+    told = "; ".join(
+        f"{one.arm} gains {one.gain:+.4f} at {one.latency[1]:.3f} times the latency; it adds {one.params:,} parameters "
+        f"and {si(one.macs)} multiply-adds"
+        for one in points(results, costs, baseline)
+    )
+    return Drawn(
+        "gain",
+        f"Gain against cost: {told}.",
+        "Dice gained against latency; the stepped line joins the arms that no other beats in both.",
+        lambda: _gain(results, costs, baseline),
+    )
+
+
+def _gain(results: Sequence[Result], costs: Mapping[str, Row], baseline: str) -> "Figure":
+    from matplotlib.figure import Figure
+
+    found = points(results, costs, baseline)
+    figure = Figure((WIDTH, 3.4 if len(found) < 8 else 4.6), layout="constrained")
+    axes = figure.subplots()
+    reference = next(iter(costs.values()))["relative"]["to"]
+    paired = any(result.attention == baseline for result in results)
+    axes.set_xlabel(f"latency, ratio to {reference} (median of paired ratios; line: p10–p90)")
+    axes.set_ylabel(f"Dice − Dice of {baseline} at the same seed" if paired else "Dice")
+    _discs(figure, axes, found, paired)
+    return figure
 
 
 def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool) -> None:
@@ -86,6 +106,10 @@ def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool)
         colour = colormaps[COLOURS](norm(one.macs)) if one.macs > 0 else NOTHING
         size = _area(one.params)
         axes.scatter(middle, one.gain, size, color=[colour], edgecolors=INK, linewidths=0.6, zorder=3)
+    best = [found[index] for index in front([(one.latency[1], one.gain) for one in found])]
+    if len(best) > 1:
+        xs, ys = [one.latency[1] for one in best], [one.gain for one in best]
+        axes.plot(xs, ys, color=INK, linewidth=0.8, drawstyle="steps-post", zorder=1.5)
     if paired:
         axes.axhline(0, color=INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
     axes.axvline(1, color=INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
