@@ -18,17 +18,18 @@ import torch
 
 from attnzoo.measure.machine import resolve
 
-from .on_gpu import blocks, correctness, feeding, networks
+from .on_gpu import blocks, compiling, correctness, feeding, networks
 from .on_gpu.session import Session
 
 PARTS: dict[str, Callable[..., None]] = {
+    "compiling": compiling.compiling,
     "correctness": correctness.correctness,
     "copy": blocks.copy_bandwidth,
     "fps": networks.inference,
     "step": networks.step,
     "backward": blocks.training,
-    "forward": blocks.forward,
     "loader": feeding.feeding,
+    "forward": blocks.forward,
 }
 
 

@@ -52,9 +52,8 @@ def test_its_library_code_runs(drawn: Path, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_option_exists(page: str) -> None:
     command = typer.main.get_command(app)
-    for line in re.findall(
-        r"attnzoo ((?:ablate|status|compare|train|evaluate|predict|bench|reproduce|list|show|safety|data)\b[^`\n#]*)", PAGES[page]
-    ):
+    commands = "ablate|status|compare|report|train|evaluate|predict|bench|reproduce|list|show|safety|data"
+    for line in re.findall(rf"attnzoo ((?:{commands})\b[^`\n#]*)", PAGES[page]):
         words = line.split()
         found = command.commands[words[0]]  # type: ignore[attr-defined]
         if words[0] == "data" and len(words) > 1:

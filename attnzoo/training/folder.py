@@ -27,7 +27,7 @@ SCHEMA = 1
 _held: set[Path] = set()
 
 
-class InUse(AttnzooError):
+class InUseError(AttnzooError):
     """Another process works in the folder."""
 
 
@@ -98,7 +98,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of the folder. The system drops the lock when the process ends, however it ends.
 
     Raises:
-        InUse: Somebody else is in there.
+        InUseError: Somebody else is in there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve()
@@ -175,8 +175,8 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _in_use(folder: Path, who: str) -> InUse:
-    return InUse(f"`{folder}` is in use by {who}", "wait until it has ended, or give another folder")
+def _in_use(folder: Path, who: str) -> InUseError:
+    return InUseError(f"`{folder}` is in use by {who}", "wait until it has ended, or give another folder")
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from attnzoo.data.dataset import Dataset
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.registry import Plugin
 from attnzoo.results import Result
-from attnzoo.training.folder import InUse
+from attnzoo.training.folder import InUseError
 from attnzoo.workflows.plan import Run
 from attnzoo.workflows.state import forget_failure, note_failure
 
@@ -68,7 +68,7 @@ def attempt(run: Run, folder: Path, data: Dataset, setting: Setting) -> Outcome 
             progress=setting.progress,
             deterministic=setting.deterministic,
         )
-    except InUse:
+    except InUseError:
         return None
     except AttnzooError as error:
         note_failure(place, error.message, error.hint)

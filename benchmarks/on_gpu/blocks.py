@@ -31,7 +31,7 @@ def copy_bandwidth(session: Session) -> None:
 
 def forward(session: Session) -> None:
     """A row against the authors' formulation, eager and compiled, and one against the copy, for every size."""
-    for channels, side, batch, dtype in session.each("EMA forward", _cases(session)):
+    for channels, side, batch, dtype in session.each("EMA forward", cases(session)):
         at = _at(channels, side, batch, dtype)
         ours, authors = _pair(channels, session, dtype)
         x = torch.randn(batch, channels, side, side, device=session.device, dtype=dtype)
@@ -64,7 +64,7 @@ def forward(session: Session) -> None:
 
 def training(session: Session) -> None:
     """Forward and backward: milliseconds, and the most memory above what was there before."""
-    for channels, side, batch, dtype in session.each("EMA forward + backward", _cases(session)):
+    for channels, side, batch, dtype in session.each("EMA forward + backward", cases(session)):
         at = _at(channels, side, batch, dtype)
         ours, authors = _pair(channels, session, dtype)
         x = torch.randn(batch, channels, side, side, device=session.device, dtype=dtype)
@@ -78,7 +78,8 @@ def training(session: Session) -> None:
         session.row("EMA peak memory: ours / authors", at, peaks["ours"] / peaks["authors"], "≤ 0.5", bytes=peaks)
 
 
-def _cases(session: Session) -> list[tuple[int, int, int, torch.dtype]]:
+def cases(session: Session) -> list[tuple[int, int, int, torch.dtype]]:
+    """Channels, side, batch and type of every map that EMA is timed on by itself."""
     if session.quick:
         return [(32, 8, 1, torch.float32), (64, 4, 2, torch.float32)]
     single = [(channels, side, batch, torch.float32) for batch in BATCHES for channels, side in SIZES]

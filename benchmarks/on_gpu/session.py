@@ -61,7 +61,7 @@ class Session:
     @property
     def seconds(self) -> float:
         """For each subject of a row."""
-        return 0.01 if self.quick else 0.6
+        return 0.01 if self.quick else 0.3
 
     def timed(self, calls: Mapping[str, Call], *, inference: bool = True) -> dict[str, Latency]:
         """The first is the one that ratios are to."""

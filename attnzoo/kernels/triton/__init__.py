@@ -1,6 +1,7 @@
 """EMA as fused kernels for CUDA, forward and backward; on the CPU under TRITON_INTERPRET=1, for tests.
 
-x is read three times and written once: row and column sums, mean and variance, the map. Sums are float32, in a fixed
+x is read three times and written once: row and column sums, mean and variance, the map; where a group is small, the
+second and the third time from the cache, and in one launch. Sums are float32, in a fixed
 order, so that equal inputs give equal bits. float64 is left to the plain torch form, and so is 3-D.
 """
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 try:
-    from attnzoo.kernels.triton import gradients, operators  # noqa: F401
+    from attnzoo.kernels.triton.gradients import Eager
+    from attnzoo.kernels.triton.operators import PLAIN, REGISTERED
 except ImportError:  # no triton here
     THERE = False
 else:
@@ -33,8 +35,11 @@ def serves(x: Tensor) -> bool:
 
 
 def ema(x: Tensor, groups: int, conv1x1: nn.Module, gn: nn.GroupNorm, conv3x3: nn.Module) -> Tensor:
-    """All of EMA: five launches forward; backward x's gradient is written once."""
-    out: Tensor = torch.ops.attnzoo.ema_forward(
-        x, groups, conv1x1.weight, conv1x1.bias, gn.weight, gn.bias, conv3x3.weight, conv3x3.bias, gn.eps
-    )[0]
+    """All of EMA: one launch forward, or five on large maps; backward x's gradient is written once."""
+    given = (x, groups, conv1x1.weight, conv1x1.bias, gn.weight, gn.bias, conv3x3.weight, conv3x3.bias, gn.eps)
+    if torch.compiler.is_compiling():
+        return REGISTERED.forward(*given)[0]
+    if not torch.is_grad_enabled():
+        return PLAIN.forward(*given)[0]
+    out: Tensor = Eager.apply(*given)
     return out

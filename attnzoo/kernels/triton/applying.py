@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from attnzoo.kernels.triton import tiles
-from attnzoo.kernels.triton.tiles import lies_in_channels, options, power
+from attnzoo.kernels.triton.tiles import lies_in_channels, options, pieces, power
 
 HELD = 2048  # values of x that a program holds at a time: thrice, as its neighbours to the left and right come along
 DEEP = 8  # rows in turn, each read once for the three rows that it is a neighbour of
@@ -30,16 +30,17 @@ def group(x: Tensor, groups: int) -> Group:
     """The piece for a pass that sums over a group's channels; smaller where the map gives few programs."""
     batch, channels, height, width = x.shape
     each, held = channels // groups, HELD
-    beside, side, columns = min(power(each), HELD, 4), 1, 256
+    # a channel at a time: a sum over channels that several warps hold would go through shared memory
+    beside, side, columns = 1, 1, 256
     if lies_in_channels(x):
         held //= 2  # places apart in memory cost registers
         beside = min(power(each), held, tiles.SIDE)
         side, columns = min(max(1, min(held, tiles.SIDE) // beside), power(groups)), tiles.SIDE
     columns = min(max(1, held // (beside * side)), columns, power(width))
     rows = min(max(1, held // (beside * side * columns)), power(height))
-    deep = min(DEEP, power(triton.cdiv(height, rows)))
-    pieces = batch * triton.cdiv(groups, side) * triton.cdiv(width, columns)
-    while pieces * triton.cdiv(height, rows * deep) < tiles.PROGRAMS and rows * deep > 1:
+    deep = min(DEEP, power(pieces(height, rows)))
+    strips = batch * pieces(groups, side) * pieces(width, columns)
+    while strips * pieces(height, rows * deep) < tiles.PROGRAMS and rows * deep > 1:
         rows, deep = (rows, deep // 2) if deep > 1 else (rows // 2, 1)
     return Group(side, beside, rows, columns, deep)
 
@@ -170,8 +171,8 @@ def _launch(
     batch, channels, height, width = x.shape
     groups = parts[-1].shape[1]
     cut = group(x, groups)
-    pieces = batch * triton.cdiv(groups, cut.groups) * triton.cdiv(width, cut.columns)
-    apply_kernel[(pieces * triton.cdiv(height, cut.rows * cut.deep),)](
+    strips = batch * pieces(groups, cut.groups) * pieces(width, cut.columns)
+    apply_kernel[(strips * pieces(height, cut.rows * cut.deep),)](
         x, *parts, grad, out, factor, groups, channels // groups, height, width,
         *x.stride(), *grad.stride(), *out.stride(), *factor.stride(), backward,
         cut.groups, cut.channels, cut.rows, cut.columns, cut.deep,

@@ -2,11 +2,11 @@
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-untyped"
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from attnzoo.kernels.triton.kept import Kept
 from attnzoo.kernels.triton.reading import moments
 from attnzoo.kernels.triton.tiles import options, power
 
@@ -100,10 +100,15 @@ def gate(
 
 @triton.jit
 def whole(pointer, pieces, per_piece, seen):
-    """The sum over pieces, in their order."""
+    """The sum over pieces, always in the same order; four loads are under way at a time."""
     value = tl.load(pointer, mask=seen, other=0.0)
-    for piece in range(1, pieces):
-        value += tl.load(pointer + piece * per_piece, mask=seen, other=0.0)
+    for piece in range(1, pieces, 4):
+        at = pointer + piece * per_piece
+        first = tl.load(at, mask=seen, other=0.0)
+        second = tl.load(at + per_piece, mask=seen & (piece + 1 < pieces), other=0.0)
+        third = tl.load(at + 2 * per_piece, mask=seen & (piece + 2 < pieces), other=0.0)
+        fourth = tl.load(at + 3 * per_piece, mask=seen & (piece + 3 < pieces), other=0.0)
+        value += (first + second) + (third + fourth)
     return value
 
 
@@ -118,7 +123,7 @@ def row_of_windows(tap, step, seen, total, left_out_0, left_out_2):
 @triton.jit
 def finish_kernel(
     partial, logits, gamma, beta, bias3, mean, variance, scale, offset, pieces, batch, groups, each, eps,
-    tile_c: tl.constexpr,
+    tile_c: tl.constexpr, tile_p: tl.constexpr,
 ):  # fmt: skip
     """For one group: mean and variance from their pieces, and from them what the normed branch adds to the map."""
     here = tl.program_id(0).to(tl.int64)
@@ -127,15 +132,21 @@ def finish_kernel(
     every = tl.cast(batch, tl.int64) * groups * each
     count_step = tl.cast(pieces, tl.int64) * every
     total, level = tl.zeros([tile_c], tl.float32), tl.zeros([tile_c], tl.float32)
-    for piece in range(pieces):
-        count = tl.load(partial + 2 * count_step + piece * every + at, mask=there, other=1.0)
-        total += count
-        level += (tl.load(partial + piece * every + at, mask=there, other=0.0) - level) * (count / total)
+    for start in range(0, pieces, tile_p):
+        piece = (start + tl.arange(0, tile_p))[:, None]
+        place, seen = partial + piece * every + at[None, :], (piece < pieces) & there[None, :]
+        count = tl.load(place + 2 * count_step, mask=seen, other=0.0)
+        total += tl.sum(count, 0)
+        level += tl.sum(count * tl.load(place, mask=seen, other=0.0), 0)
+    total = tl.where(there, total, 1.0)
+    level /= total
     squares = tl.zeros([tile_c], tl.float32)
-    for piece in range(pieces):
-        count = tl.load(partial + 2 * count_step + piece * every + at, mask=there, other=1.0)
-        apart = tl.load(partial + piece * every + at, mask=there, other=0.0) - level
-        squares += tl.load(partial + count_step + piece * every + at, mask=there, other=0.0) + count * apart * apart
+    for start in range(0, pieces, tile_p):
+        piece = (start + tl.arange(0, tile_p))[:, None]
+        place, seen = partial + piece * every + at[None, :], (piece < pieces) & there[None, :]
+        apart = tl.load(place, mask=seen, other=0.0) - level[None, :]
+        count = tl.load(place + 2 * count_step, mask=seen, other=0.0)
+        squares += tl.sum(tl.load(place + count_step, mask=seen, other=0.0) + count * apart * apart, 0)
     spread = squares / total
     logit = tl.load(logits + at, mask=there, other=-float("inf"))
     share = tl.exp(logit - tl.max(logit, 0))
@@ -154,35 +165,27 @@ def finish_kernel(
 
 def gates(
     x: Tensor, rows: Tensor, columns: Tensor, groups: int, conv1: Tensor, bias1: Tensor, beta: Tensor, conv3: Tensor,
-    bias3: Tensor,
-) -> tuple[Tensor, ...]:  # fmt: skip
-    """From strips in pieces: h, w, sums of rows and of columns, the 3×3 convolution's means (B, C), and the taps."""
+    bias3: Tensor, kept: Kept,
+) -> None:  # fmt: skip
+    """From strips in pieces: what `kept` holds of both gates, of the sums, of the logits and of the taps."""
     batch, channels, height, width = x.shape
     each = channels // groups
-    h, w = rows.new_empty(batch, channels, height), rows.new_empty(batch, channels, width)
-    row_sums, column_sums = torch.empty_like(h), torch.empty_like(w)
-    logits, taps = rows.new_empty(batch, channels), rows.new_empty(each, 3, 3)
     tile_c = min(power(each), 32)
     tile_s = min(max(1, HELD // tile_c), power(max(height, width)))
     gates_kernel[(batch * channels,)](
-        x, rows, columns, conv1, bias1, beta, conv3, bias3, h, w, row_sums, column_sums, logits, taps,
-        batch, groups, each, height, width, *x.stride(), *conv1.stride()[:2], *conv3.stride(),
+        x, rows, columns, conv1, bias1, beta, conv3, bias3, kept.h, kept.w, kept.rows, kept.columns, kept.logits,
+        kept.taps, batch, groups, each, height, width, *x.stride(), *conv1.stride()[:2], *conv3.stride(),
         len(rows), len(columns), tile_c, tile_s, **options(tile_c * tile_s),
     )  # fmt: skip
-    return h, w, row_sums, column_sums, logits, taps
 
 
-def finish(
-    x: Tensor, h: Tensor, w: Tensor, logits: Tensor, groups: int, gamma: Tensor, beta: Tensor, bias3: Tensor, eps: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """y's mean and variance, and the scale, each (B, C), and the offset (B, G)."""
-    partial = moments(x, h, w)
-    batch, channels = logits.shape
-    mean, variance, scale = (torch.empty_like(logits) for _ in range(3))
-    offset = logits.new_empty(batch, groups)
-    each = channels // groups
+def finish(x: Tensor, groups: int, gamma: Tensor, beta: Tensor, bias3: Tensor, eps: float, kept: Kept) -> None:
+    """What `kept` holds of y, and what it adds to the map: scale and offset."""
+    partial = moments(x, kept.h, kept.w)
+    batch, channels = kept.logits.shape
+    each, pieces = channels // groups, partial.shape[1]
+    tile_p = min(power(pieces), max(1, HELD // power(each)))
     finish_kernel[(batch * groups,)](
-        partial, logits, gamma, beta, bias3, mean, variance, scale, offset, partial.shape[1], batch, groups, each, eps,
-        power(each), **options(1),
+        partial, kept.logits, gamma, beta, bias3, kept.mean, kept.variance, kept.scale, kept.offset, pieces,
+        batch, groups, each, eps, power(each), tile_p, **options(power(each) * tile_p),
     )  # fmt: skip
-    return mean, variance, scale, offset

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attnzoo.kernels.triton.tiles import box, lies_in_channels, locate, spots, strip, tile
 
-HELD = 2048  # values at a time for `slopes`, which holds twice as much of each as the others
+HELD = 2048  # values at a time for `moments` and `slopes`, which hold thrice as much of each as `strips`
 
 
 @triton.jit
@@ -54,7 +54,8 @@ def moments_kernel(
 ):  # fmt: skip
     """Mean of y = x·h·w over this piece, the sum of squares about that mean, and how many values it has.
 
-    Steps down the piece are joined by Chan's rule: never a difference of large squares.
+    Welford's rule down the piece, at every place that a thread holds, and Chan's between them: never a difference of
+    large squares, and nothing passes between threads before the end.
     """
     sample, channel, tall, wide = locate(channels, height, width, tile_c, span, tile_w)
     left_c, left_w = channels - channel, width - wide * tile_w
@@ -62,33 +63,37 @@ def moments_kernel(
     first = sample.to(tl.int64) * channels + channel
     beside = strip(w + first * width + wide * tile_w, tile_c, tile_w, left_c, left_w, width)[:, None, :]
     offsets = spots(tile_c, tile_h, tile_w, step_c, step_h, step_w)
-    mean, squares = tl.zeros([tile_c], tl.float32), tl.zeros([tile_c], tl.float32)
-    for top in range(tall * span, tl.minimum(tall * span + span, height), tile_h):
+    start, left_h = tall * span, tl.minimum(span, height - tall * span)
+    mean = tl.zeros([tile_c, tile_h, tile_w], tl.float32)
+    squares = tl.zeros([tile_c, tile_h, tile_w], tl.float32)
+    for top in range(start, start + left_h, tile_h):
         inside = box(tile_c, tile_h, tile_w, left_c, height - top, left_w)
         value = tl.load(x + tl.cast(top, tl.int64) * step_h + offsets, mask=inside, other=0.0).to(tl.float32)
         above = strip(h + first * height + top, tile_c, tile_h, left_c, height - top, height)[:, :, None]
-        value = value * above * beside
-        before = ((top - tall * span) * tl.minimum(tile_w, left_w)).to(tl.float32)
-        count = (tl.minimum(tile_h, height - top) * tl.minimum(tile_w, left_w)).to(tl.float32)
-        centre = tl.sum(tl.sum(value, 2), 1) / count
-        apart = tl.where(inside, value - centre[:, None, None], 0.0)
-        step = centre - mean
-        mean += step * (count / (before + count))
-        squares += tl.sum(tl.sum(apart * apart, 2), 1) + step * step * (before * (count / (before + count)))
-    count = (tl.minimum(span, height - tall * span) * tl.minimum(tile_w, left_w)).to(tl.float32)
+        value = value * above * beside  # in this order everywhere: y less its mean is nothing where all y are equal
+        apart = tl.where(inside, value - mean, 0.0)
+        mean += apart * (1.0 / ((top - start) // tile_h + 1))
+        squares += apart * (value - mean)
+    down, along = tl.arange(0, tile_h), tl.arange(0, tile_w)
+    held = ((left_h - down + tile_h - 1) // tile_h)[:, None]
+    held = tl.where((down < left_h)[:, None] & (along < left_w)[None, :], held, 0).to(tl.float32)[None, :, :]
+    count = (left_h * tl.minimum(tile_w, left_w)).to(tl.float32)
+    level = tl.sum(tl.sum(mean * held, 2), 1) / count
+    apart = mean - level[:, None, None]
+    total = tl.sum(tl.sum(squares + held * apart * apart, 2), 1)
     pieces = tl.cdiv(height, span) * tl.cdiv(width, tile_w)
     c = tl.arange(0, tile_c)
     partial += (tall * tl.cdiv(width, tile_w) + wide).to(tl.int64) * batch * channels + first + c
     step = tl.cast(pieces, tl.int64) * batch * channels
-    tl.store(partial, mean, mask=c < left_c)
-    tl.store(partial + step, squares, mask=c < left_c)
+    tl.store(partial, level, mask=c < left_c)
+    tl.store(partial + step, total, mask=c < left_c)
     tl.store(partial + 2 * step, tl.zeros([tile_c], tl.float32) + count, mask=c < left_c)
 
 
 def moments(x: Tensor, h: Tensor, w: Tensor) -> Tensor:
     """Means, squares about them and counts of y's pieces: (3, pieces, B, C)."""
     batch, channels, height, width = x.shape
-    cut = tile(x)
+    cut = tile(x, HELD)
     partial = x.new_empty(3, cut.down(height) * cut.along(width), batch, channels, dtype=torch.float32)
     moments_kernel[cut.grid(x)](
         x, h, w, partial, *x.shape, *x.stride(), cut.channels, cut.rows, cut.columns, cut.span, **cut.options

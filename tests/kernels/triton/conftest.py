@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnzoo.kernels.triton import applying, reading, spreading, tiles
+from attnzoo.kernels.triton import applying, one_launch, reading, returning, spreading, tiles
 
 from .ground import DEVICE
 
@@ -24,3 +24,16 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 def few_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     if DEVICE == "cpu":
         monkeypatch.setattr(tiles, "PROGRAMS", 1)
+
+
+@pytest.fixture
+def in_one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the forward pass by one program a group, however few there are, several steps each."""
+    monkeypatch.setattr(one_launch, "MANY", 1)
+    monkeypatch.setattr(one_launch, "HELD", 16)
+
+
+@pytest.fixture
+def in_words_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small maths of the backward pass as for groups that no program can hold."""
+    monkeypatch.setattr(returning, "WIDEST", 0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attnzoo.blocks.ema import EMA
+from attnzoo.kernels.triton import one_launch
 
 from .ground import DEVICE, LAYOUTS, Fused, far, readable, weights_of, with_gradients
 
@@ -86,6 +87,39 @@ def test_ema_in_many_pieces(small_pieces: None) -> None:
 def test_channels_last_in_many_pieces(small_pieces: None) -> None:
     torch.manual_seed(5)
     both((1, 4, 5, 6), 2, layout="channels_last")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_ema_in_one_launch(dtype: torch.dtype, in_one_launch: None) -> None:
+    torch.manual_seed(8)
+    assert one_launch.serves(torch.empty(1, 6, 5, 7), 2)
+    both((1, 6, 5, 7), 2, dtype)
+
+
+def test_one_launch_reads_sideways_what_a_warp_cannot_shift(
+    in_one_launch: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(10)
+    monkeypatch.setattr(one_launch, "LANES", 4)
+    both((1, 2, 3, 6), 1)
+
+
+def test_one_launch_of_large_means(in_one_launch: None) -> None:
+    torch.manual_seed(11)
+    both((1, 1, 4, 10), 1, shift=1e4, weight=1e-5)
+
+
+def test_one_launch_leaves_others_to_five() -> None:
+    many = torch.empty(4, 32, 8, 8)
+    assert one_launch.serves(many, 32)
+    assert not one_launch.serves(many[:1], 32)  # few programs
+    assert not one_launch.serves(many.contiguous(memory_format=torch.channels_last), 32)
+    assert not one_launch.serves(torch.empty(1, 1, 1).expand(128, 512, 512)[:, None], 1)  # large groups
+
+
+def test_small_maths_in_the_words_of_torch(in_words_of_torch: None) -> None:
+    torch.manual_seed(12)
+    both((2, 3, 4, 5), 1)
 
 
 def test_gradients_agree_with_differences() -> None:
