@@ -1,10 +1,9 @@
 """A comparison of arms → a table of verdicts, and sentences with what stands beside them."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnzoo.report.page.numbers import chance, percent, plain, signed, span
+from attnzoo.report.page.numbers import chance, percent, plain, shown, signed, span
 from attnzoo.report.page.verdicts import measured
 from attnzoo.report.table import Table
 
@@ -66,6 +65,6 @@ def _row(arm: "Arm", digits: int) -> tuple[str, ...]:
         f"{signed(inside.estimate, digits)} {span(inside.low, inside.high, digits, sign=True)}",
         chance(found.p_holm),
         signed(found.effect, 2),
-        "none" if math.isinf(found.smallest) else plain(found.smallest, digits),
+        shown(found.smallest, digits),
         found.verdict,
     )

@@ -10,6 +10,7 @@ from attnzoo import statistics
 from attnzoo.errors import AttnzooError
 from attnzoo.statistics import Comparison
 from attnzoo.workflows import finished
+from attnzoo.workflows.complete import missing
 from attnzoo.workflows.evidence import check_arms, select
 from attnzoo.workflows.finished import Finished
 from attnzoo.workflows.naming import differing, named
@@ -109,14 +110,15 @@ def _in(place: Path) -> tuple[list[Finished], list[str]]:
     if not (place / FILE).is_file():
         return [finished.read(folder) for folder in finished.below(place)], []
     runs, gaps = [], []
-    for arm, seed, folder in planned(place):
+    asked = planned(place)
+    for arm, seed, folder in asked:
         if (now := state(place / folder)).word == "finished":
             runs.append(finished.read(place / folder))
         else:
-            gaps.append(f"`{place}`: `{arm}`, seed {seed} {now}")
+            gaps.append((arm, seed, str(now)))
     if not runs:
         finished.below(place)
-    return runs, gaps
+    return runs, [f"`{place}`: {gap}" for gap in missing(gaps, len({arm for arm, *_ in asked}))]
 
 
 def _reference(runs: Sequence[Finished]) -> str:

@@ -29,6 +29,19 @@ def largest(runs: Sequence[Finished], reference: str) -> tuple[tuple[Finished, .
     return tuple(run for run in runs if run.arm in arms and run.seed in seeds), left_out
 
 
+def missing(gaps: Sequence[tuple[str, int, str]], arms: int) -> list[str]:
+    """What is the matter with each (arm, seed), in words; seeds of which all `arms` lack the same, in one line."""
+    at: dict[int, list[str]] = {}
+    for _, seed, gap in gaps:
+        at.setdefault(seed, []).append(gap)
+    alike = {seed: each[0] for seed, each in at.items() if arms > 1 and len(each) == arms and len(set(each)) == 1}
+    shared = {gap: [seed for seed, same in alike.items() if same == gap] for gap in alike.values()}
+    return [
+        *(f"`{arm}`, seed {seed} {gap}" for arm, seed, gap in gaps if seed not in alike),
+        *(f"every arm, at {numbered(seeds)}, {gap}" for gap, seeds in shared.items()),
+    ]
+
+
 def numbered(seeds: Sequence[int]) -> str:
     """`seed 0` or `seeds 0, 1`."""
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -11,7 +11,7 @@ from attnzoo.errors import AttnzooError
 from attnzoo.statistics import Evidence
 from attnzoo.workflows import finished
 from attnzoo.workflows.alike import check_alike
-from attnzoo.workflows.complete import largest, numbered
+from attnzoo.workflows.complete import largest, missing, numbered
 from attnzoo.workflows.finished import Finished
 from attnzoo.workflows.ratios import COUNTED, METRICS, check_metric, counted, truth, valued
 from attnzoo.workflows.record import planned
@@ -82,14 +82,15 @@ def of_ablation(
     """
     check_metric(metric)
     runs: list[Finished] = []
-    gaps: list[str] = []
-    for arm, seed, place in planned(folder, arms, seeds):
+    gaps: list[tuple[str, int, str]] = []
+    asked = planned(folder, arms, seeds)
+    for arm, seed, place in asked:
         run, gap = _read(folder / place, metric)
         if run is not None:
             runs.append(run)
         else:
-            gaps.append(f"`{arm}`, seed {seed} {gap}")
-    return select(runs, metric, reference, gaps)
+            gaps.append((arm, seed, gap))
+    return select(runs, metric, reference, missing(gaps, len({arm for arm, *_ in asked})))
 
 
 def select(runs: Sequence[Finished], metric: str, reference: str = "none", gaps: Iterable[str] = ()) -> Gathered:

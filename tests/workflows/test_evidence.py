@@ -279,6 +279,12 @@ class TestAblation:
             "compared at seeds 0, 1 alone: not every arm has seed 2",
         )
 
+    def test_a_seed_that_nobody_has_begun_is_one_line(self, tmp_path: Path) -> None:
+        arms, seeds = ("none", "ema"), (0, 1, 2)
+        lacking = [(arm, seed) for arm in arms for seed in (1, 2)]
+        gathered = of_ablation(ablation(tmp_path, *[(arm, seed) for arm in arms for seed in seeds], lacking=lacking))
+        assert gathered.gaps == ("every arm, at seeds 1, 2, has not begun",)
+
     def test_the_reference_is_kept(self, tmp_path: Path) -> None:
         runs = [(arm, seed) for seed in (0, 1) for arm in ("none", "ema", "gate")]
         gathered = of_ablation(ablation(tmp_path, *runs, lacking=[("none", 1)]))

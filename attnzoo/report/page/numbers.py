@@ -36,6 +36,12 @@ def count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
 
 
+def shown(smallest: float, digits: int = 4) -> str:
+    """The smallest difference that could have been shown; `none` where that is more than two scores can differ by."""
+    bounded = digits == 4  # pixels, of which there may be any number, have two
+    return "none" if math.isinf(smallest) or (bounded and smallest > 1) else plain(smallest, digits)
+
+
 def percent(level: float) -> str:
     """`95 %`."""
     return f"{100 * level:g} %"

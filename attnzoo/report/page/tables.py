@@ -1,11 +1,10 @@
 """A comparison → the page's tables: all arms, parts of the test set, and other scores."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnzoo.report.page.numbers import chance, count, percent, plain, signed, span
+from attnzoo.report.page.numbers import chance, count, percent, plain, shown, signed, span
 from attnzoo.report.page.verdicts import measured
 from attnzoo.report.table import UNDEFINED, Table, number, si
 
@@ -143,7 +142,7 @@ def _difference(arm: "Arm", digits: int = 4) -> tuple[str, str, str, str]:
         signed(inside.estimate, digits),
         span(inside.low, inside.high, digits, sign=True),
         chance(found.p_holm),
-        "none" if math.isinf(found.smallest) else plain(found.smallest, digits),
+        shown(found.smallest, digits),
     )
 
 

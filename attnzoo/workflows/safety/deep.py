@@ -46,7 +46,7 @@ def onnx(subject: Subject) -> Cell:
     """Exported once, run by onnxruntime at sizes that the exporter did not see."""
     import onnxruntime
 
-    block, tensors = subject.awake(), subject.inputs(subject.usual)
+    block, tensors, unseen = subject.awake(), subject.inputs(subject.usual), [subject.inputs(size) for size in UNSEEN]
     with TemporaryDirectory() as folder:
         file = Path(folder) / "block.onnx"
         with warnings.catch_warnings():
@@ -55,11 +55,10 @@ def onnx(subject: Subject) -> Cell:
             torch.onnx.export(block, tensors, str(file), dynamo=True, dynamic_shapes=open_sizes(tensors), verbose=False)
         session = onnxruntime.InferenceSession(str(file))
     names = [given.name for given in session.get_inputs()]
-    for size in UNSEEN:
-        unseen = subject.inputs(size)
-        (output,) = session.run(None, {name: tensor.numpy() for name, tensor in zip(names, unseen, strict=True)})
+    for other in unseen:
+        (output,) = session.run(None, {name: tensor.numpy() for name, tensor in zip(names, other, strict=True)})
         with torch.no_grad():
-            same(torch.from_numpy(output), block(*unseen))
+            same(torch.from_numpy(output), block(*other))
     return YES
 
 

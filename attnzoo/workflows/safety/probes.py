@@ -89,31 +89,34 @@ def traced(subject: Subject) -> Cell:
 
 
 def compiled(subject: Subject, backend: str) -> Cell:
-    """The whole block as one graph, forward and backward, in training and in evaluation mode.
+    """The whole block as one graph, forward and backward, in training mode and, where that differs, in evaluation mode.
 
     In float64, where rounding cannot put a value on the other side of a ReLU's kink.
     """
     tensors = [tensor.double() for tensor in subject.inputs(subject.usual)]
+    before: list[Tensor] = []
     for mode in (True, False):
         block = subject.awake().double().train(mode)
         whole = copy.deepcopy(block)
-        torch.compiler.reset()
-        whole.compile(fullgraph=True, backend=backend)
         with seeded():
             wanted = _results(block, *tensors)
+        if len(before) == len(wanted) and all(map(torch.equal, before, wanted)):
+            break
+        torch.compiler.reset()
+        whole.compile(fullgraph=True, backend=backend)
         with seeded():
             ours = _results(whole, *tensors)
         for result, expected in zip(ours, wanted, strict=True):
             same(result, expected, 1e-6)
+        before = wanted
     return YES
 
 
 def exported(subject: Subject) -> Cell:
-    block, tensors = subject.awake(), subject.inputs(subject.usual)
+    block, tensors, unseen = subject.awake(), subject.inputs(subject.usual), [subject.inputs(size) for size in UNSEEN]
     program = torch.export.export(block, tensors, dynamic_shapes=open_sizes(tensors)).module()
-    for size in UNSEEN:
-        unseen = subject.inputs(size)
-        same(program(*unseen), block(*unseen))
+    for other in unseen:
+        same(program(*other), block(*other))
     return YES
 
 

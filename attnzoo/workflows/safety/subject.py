@@ -72,8 +72,8 @@ class Subject:
 
     @property
     def usual(self) -> tuple[int, ...]:
-        """A map that is not square, or the largest of those that the block is bound to."""
-        return USUAL if self.takes(USUAL) else (self.largest(256),) * self.dims
+        """A small map that is not square, or for a block bound to others the largest square of about that size."""
+        return USUAL if self.takes(USUAL) else (self.largest(max(USUAL)),) * self.dims
 
 
 @contextmanager
