@@ -248,7 +248,7 @@ def test_a_look_at_which_nothing_happens_is_refused() -> None:
     )
     assert refusal(model) == wrong
     assert refusal(model, lambda: copy.deepcopy(model)(torch.randn(1, 3, 8, 8))) == wrong
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    compiled = torch.no_grad()(torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=False))
     assert refusal(model, lambda: compiled(torch.randn(1, 3, 8, 8))) == wrong
 
 

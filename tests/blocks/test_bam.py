@@ -85,7 +85,11 @@ def test_parameters(options: dict[str, int], count: int) -> None:
     [
         (8, {}, "`bam` cannot reduce 8 channels by reduction=16\nhint: with 8 channels, reduction is 1 to 8"),
         (64, {"dilation": 0}, "`bam` cannot dilate by dilation=0\nhint: `dilation` is 1 or more"),
-        (64, {"variant": "code"}, "`bam` cannot be of variant='code'\nhint: `variant` is `authors` or `paper`"),
+        (
+            64,
+            {"variant": "code"},
+            "`bam` cannot take variant=code: possible is authors or paper\nhint: the default is `variant=authors`",
+        ),
     ],
 )
 def test_impossible_options_are_told(channels: int, options: dict[str, int], text: str) -> None:

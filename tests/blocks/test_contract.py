@@ -73,11 +73,13 @@ def test_gradient_reaches_every_parameter(name: str, dims: int) -> None:
 
 @each_form
 def test_trains(name: str, dims: int) -> None:
-    block = make(name, dims=dims).train()
-    tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims))]
-    block(*tensors).square().mean().backward()
-    learned = [weight for weight in block.parameters() if weight.requires_grad]
-    assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in (*learned, *tensors))
+    # a weight that is never asked would stop DistributedDataParallel, whichever the options
+    for options in ({}, *({option: value} for option, value in CASES[name].others.items())):
+        block = make(name, dims=dims, **options).train()
+        tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims))]
+        block(*tensors).square().mean().backward()
+        learned = [weight for weight in block.parameters() if weight.requires_grad]
+        assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in (*learned, *tensors)), options
 
 
 @each_form
@@ -90,10 +92,12 @@ def test_leaves_its_input_alone(name: str, dims: int) -> None:
 
 @each_form
 def test_samples_do_not_talk_to_each_other(name: str, dims: int) -> None:
-    block, tensors = make(name, dims=dims), inputs(name, usual(name, dims))
+    # in float64: a batch of another size takes another path through a matrix product, and rounds otherwise
+    block, tensors = make(name, dims=dims).double(), [tensor.double() for tensor in inputs(name, usual(name, dims))]
+    first = block(*tensors)[:1]
     others = [torch.cat([tensor[:1], tensor[1:].flip(2) + 1]) for tensor in tensors]
-    torch.testing.assert_close(block(*tensors)[0], block(*others)[0], rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(block(*tensors)[:1], block(*(tensor[:1] for tensor in tensors)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(block(*others)[:1], first, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(block(*(tensor[:1] for tensor in tensors)), first, rtol=1e-9, atol=1e-10)
 
 
 @each_form
@@ -210,14 +214,8 @@ def test_half_precision_and_float64_are_kept(name: str, dims: int) -> None:
         assert output.dtype is dtype
 
 
-@pytest.mark.parametrize(
-    ("name", "dims"),
-    [
-        pytest.param(*form, marks=pytest.mark.slow if form[1] == 3 else ())
-        for form in FORMS
-        if CASES[form[0]].sizes is SIZES
-    ],
-)
+@pytest.mark.slow  # in 2-D the safety matrix does the same at every run: test_safety.py
+@pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if CASES[form[0]].sizes is SIZES])
 def test_exports_for_other_sizes(name: str, dims: int) -> None:
     block, tensors = make(name, dims=dims), inputs(name, (8, 6, 4)[:dims])
     edges = dict.fromkeys(range(2, 2 + dims), torch.export.Dim.AUTO)

@@ -75,11 +75,20 @@ def test_impossible_groups_are_told_with_the_divisors() -> None:
     )
 
 
-@pytest.mark.parametrize("groups", [0, -4, 7, 128, 8.0, True, None, "8", "Auto"])
-def test_impossible_groups_are_refused_in_the_bare_constructor_too(groups: Any) -> None:
+@pytest.mark.parametrize("groups", [0, -4, 7, 128])
+def test_impossible_groups_are_refused_in_the_bare_constructor_too(groups: int) -> None:
     with pytest.raises(AttnzooError) as caught:
         EMA(64, groups=groups)
-    assert caught.value.message == f"`ema` cannot split 64 channels into groups={groups!r}"
+    assert caught.value.message == f"`ema` cannot split 64 channels into groups={groups}"
+
+
+@pytest.mark.parametrize("groups", [8.0, True, None, "8", "Auto"])
+def test_what_is_no_number_of_groups_is_told_what_may_be_said(groups: Any) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        EMA(64, groups=groups)
+    said = repr(groups) if groups != "Auto" else groups
+    assert caught.value.message == f"`ema` cannot take groups={said}: possible is int or auto"
+    assert caught.value.hint == ("did you mean `auto`?" if groups == "Auto" else "the default is `groups=32`")
 
 
 def test_one_channel_a_group_has_constant_softmaxes() -> None:

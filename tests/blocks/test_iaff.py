@@ -51,6 +51,13 @@ def test_parameters() -> None:
     assert count(96) == 9152 + 64 * 97
 
 
+def test_the_authors_second_global_branch_is_there_and_frozen() -> None:
+    block = registry.build("iaff", 8, gate_channels=8, variant="authors")
+    frozen = {name.partition(".")[0] for name, weight in block.named_parameters() if not weight.requires_grad}
+    assert frozen == {"global_att2"}
+    assert all(weight.requires_grad for weight in registry.build("iaff", 8, gate_channels=8).parameters())
+
+
 def test_a_batch_of_one_trains() -> None:
     block = IAFF(8, 8)
     assert block(torch.randn(1, 8, 1, 1), torch.randn(1, 8, 1, 1)).isfinite().all()

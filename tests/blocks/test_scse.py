@@ -73,7 +73,7 @@ def test_parameters(options: dict[str, int], count: int) -> None:
     ("channels", "options", "text"),
     [
         (1, {}, "`scse` cannot reduce 1 channels by reduction=2\nhint: with 1 channels, reduction is 1 to 1"),
-        (64, {"fuse": "mean"}, "`scse` cannot fuse by fuse='mean'\nhint: `fuse` is `max` or `sum`"),
+        (64, {"fuse": "mean"}, "`scse` cannot take fuse=mean: possible is max or sum\nhint: did you mean `max`?"),
     ],
 )
 def test_impossible_options_are_told(channels: int, options: dict[str, str], text: str) -> None:

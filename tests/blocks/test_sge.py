@@ -79,11 +79,20 @@ def test_auto_takes_the_largest_divisor_up_to_8(channels: int, taken: int) -> No
     assert f"groups={taken}" in repr(block)
 
 
-@pytest.mark.parametrize("groups", [0, -4, 3, 40, 5.0, True, None, "8"])
-def test_impossible_groups_are_told(groups: Any) -> None:
+@pytest.mark.parametrize("groups", [0, -4, 3, 40])
+def test_impossible_groups_are_told(groups: int) -> None:
     with pytest.raises(AttnzooError) as caught:
         SGE(20, groups=groups)
     assert str(caught.value) == (
-        f"`sge` cannot split 20 channels into groups={groups!r}\n"
+        f"`sge` cannot split 20 channels into groups={groups}\n"
         "hint: 20 divides into 1, 2, 4, 5, 10 or 20 groups, and `groups=auto` takes the largest up to 8"
+    )
+
+
+@pytest.mark.parametrize("groups", [5.0, True, None, "8"])
+def test_what_is_no_number_of_groups_is_told_what_may_be_said(groups: Any) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        SGE(20, groups=groups)
+    assert str(caught.value) == (
+        f"`sge` cannot take groups={groups!r}: possible is int or auto\nhint: the default is `groups=8`"
     )

@@ -82,10 +82,11 @@ def test_auto_takes_the_largest_possible_number_up_to_8(channels: int, taken: in
         ),
         (
             2,
-            "8",
-            "`shuffle` cannot split 2 channels into groups='8'\n"
+            8,
+            "`shuffle` cannot split 2 channels into groups=8\n"
             "hint: 2 divides into 1 group, and `groups=auto` takes the largest up to 8",
         ),
+        (2, "8", "`shuffle` cannot take groups='8': possible is int or auto\nhint: the default is `groups=8`"),
         (63, "auto", "`shuffle` cannot halve 63 channels\nhint: it needs an even number of channels"),
     ],
 )

@@ -34,7 +34,7 @@ class Cut(NamedTuple):
 
 
 def serves(x: Tensor, groups: int) -> bool:
-    """Whether a program can take a group, and it pays (measured on an H200: benchmarks/results)."""
+    """Whether a program can take a group, and it pays (as tried on an H200)."""
     each, (height, width) = x.shape[1] // groups, x.shape[2:]
     far = sum((length - 1) * step for length, step in zip((each, height, width), x.stride()[1:], strict=True))
     return (
