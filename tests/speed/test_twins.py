@@ -1,4 +1,4 @@
-"""`benchmarks.twins` at tiny sizes: every block and both models have a row, or a reason; twins give the same numbers."""
+"""`benchmarks.twins` at tiny sizes: a row for each pair and pass, and twins that give the same numbers."""
 
 import json
 import subprocess

@@ -18,6 +18,7 @@ from triton.runtime.jit import JITFunction
 from attnzoo.blocks.ema import EMA
 from attnzoo.kernels import triton as kernels
 
+TYPES = (torch.float32, torch.float16, torch.bfloat16)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 
 
@@ -58,15 +59,16 @@ def main() -> None:
         return kernel
 
     JITFunction.run = compiled
-    block = EMA(64)
-    for dtype in (torch.float32, torch.bfloat16):
-        for layout in (torch.contiguous_format, torch.channels_last):
-            x = torch.zeros(2, 64, 64, 64, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
-            out = kernels.ema(x, block.groups, block.conv1x1, block.gn, block.conv3x3)
-            torch.autograd.grad(out, x, torch.zeros_like(x))
-            for name, code in made:
-                sys.stdout.write(f"{dtype} {layout} {name} {spilt(code)}\n")
-            made.clear()
+    cases = [(dtype, layout, 2, 64, 64) for dtype in TYPES for layout in (torch.contiguous_format, torch.channels_last)]
+    cases += [(dtype, torch.contiguous_format, 4, 256, 32) for dtype in TYPES]  # groups that one launch takes
+    for dtype, layout, batch, channels, side in cases:
+        block = EMA(channels)
+        x = torch.zeros(batch, channels, side, side, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
+        out = kernels.ema(x, block.groups, block.conv1x1, block.gn, block.conv3x3)
+        torch.autograd.grad(out, x, torch.zeros_like(x))
+        for name, code in made:
+            sys.stdout.write(f"{dtype} {layout} {name} {spilt(code)}\n")
+        made.clear()
 
 
 if __name__ == "__main__":
