@@ -6,12 +6,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from attnzoo.recipe import Data, Model, Recipe, Training
 
 # Before torch is imported: tests are small, and a second thread costs them more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a loaded machine is slow at drawing examples too, which says nothing of the code; CI draws the same ones each time
+hypothesis.settings.register_profile(
+    "attnzoo",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("attnzoo")
 
 
 @pytest.fixture(scope="session", autouse=True)
