@@ -54,6 +54,12 @@ def torchvision_fcn() -> nn.Module:
     return fcn_resnet50(weights=None, weights_backbone=None, num_classes=CLASSES)
 
 
+def torchvision_lraspp() -> nn.Module:
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+    return lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=CLASSES)
+
+
 def nnunet() -> nn.Module:
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
@@ -79,6 +85,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "smp.FPN": smp_fpn,
     "monai.UNet": monai_unet,
     "torchvision.FCN": torchvision_fcn,
+    "torchvision.LRASPP": torchvision_lraspp,
     "nnunet.PlainConvUNet": nnunet,
 }
 

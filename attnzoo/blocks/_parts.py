@@ -45,7 +45,7 @@ def grouping(block: str, channels: int, groups: int | Literal["auto"], default: 
     """The number of groups that is meant, where `auto` is the largest possible one up to the default; or a refusal."""
     if groups == "auto":
         groups = max(number for number in possible if number <= default)
-    if type(groups) is not int or groups not in possible:
+    if groups not in possible:
         *some, last = map(str, possible)
         numbers = f"{', '.join(some)} or {last} groups" if some else f"{last} group"
         raise AttnzooError(

@@ -68,8 +68,6 @@ class BAM(nn.Module):
             )
         if dilation < 1:
             raise AttnzooError(f"`bam` cannot dilate by dilation={dilation}", "`dilation` is 1 or more")
-        if variant not in ("authors", "paper"):
-            raise AttnzooError(f"`bam` cannot be of variant={variant!r}", "`variant` is `authors` or `paper`")
         conv, norm, inner, authors = CONV[dims], BATCH_NORM[dims], channels // reduction, variant == "authors"
 
         def branch(width: int, *hidden: nn.Module) -> nn.Sequential:

@@ -49,7 +49,7 @@ class ECA(nn.Module):
         check_form("eca", dims, channels=channels)
         if kernel == "adaptive":
             kernel = int((math.log2(channels) + 1) / 2) // 2 * 2 + 1
-        if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        if kernel < 1 or kernel % 2 == 0:
             raise AttnzooError(
                 f"`eca` cannot centre kernel={kernel!r}",
                 "a kernel is odd, such as 3 or 5, and `kernel=adaptive` takes the paper's for this width",

@@ -57,7 +57,7 @@ class EMA(nn.Module):
         possible = divisors(channels)
         if groups == "auto":
             groups = max(number for number in possible if number <= DEFAULT_GROUPS)
-        if type(groups) is not int or groups not in possible:
+        if groups not in possible:
             *some, last = map(str, possible)
             numbers = f"{', '.join(some)} or {last}" if some else last
             raise AttnzooError(

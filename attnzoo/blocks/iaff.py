@@ -30,7 +30,7 @@ class IAFF(nn.Module):
         reduction: The bottlenecks are `channels // reduction` wide, which must be at least 1; 4 is the authors' value.
         variant: `paper` has a global perceptron for each choice, as the paper's equations and the authors' first code
             (MXNet); `authors` is their later code (PyTorch), where the first one serves both and the second, although
-            there, never learns: for weights trained with it.
+            there, never learns, and is frozen here: for weights trained with it.
         dims: Spatial dimensions, 2 or 3.
 
     Shape:
@@ -71,7 +71,7 @@ class IAFF(nn.Module):
         self.local_att = perceptron(channels, channels // reduction, dims)
         self.global_att = perceptron(channels, channels // reduction, dims)
         self.local_att2 = perceptron(channels, channels // reduction, dims)
-        self.global_att2 = perceptron(channels, channels // reduction, dims)
+        self.global_att2 = perceptron(channels, channels // reduction, dims).requires_grad_(variant == "paper")
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         y: Tensor = self.project(gate)  # (B, C, *T)

@@ -73,7 +73,7 @@ class LGAG(nn.Module):
         common = gcd(channels, gate_channels, inner)
         if groups == "auto":
             groups = common
-        if type(groups) is not int or groups not in divisors(common):
+        if groups not in divisors(common):
             raise AttnzooError(
                 f"`lgag` cannot split {channels}, {gate_channels} and inner={inner} channels into groups={groups!r}",
                 f"they divide into {listing(divisors(common))}, and `groups=auto` takes the largest",

@@ -56,9 +56,9 @@ class MCA(nn.Module):
         super().__init__()
         check_form("mca", dims, channels=channels)
         if kernel == "auto":
-            rounded = round(abs(math.log2(channels) - 1) / 1.5)
-            kernel = max(1, rounded - 1 + rounded % 2)
-        if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+            rounded = round(abs(math.log2(channels) - 1) / 1.5) or 1
+            kernel = rounded - 1 + rounded % 2
+        if kernel < 1 or kernel % 2 == 0:
             raise AttnzooError(f"`mca` cannot centre kernel={kernel!r}", "a kernel is odd, such as 3 or 5, or `auto`")
         gates = [_Gate(axis, 3) for axis in range(2, 2 + dims)]
         self.gates = nn.ModuleList([*gates, _Gate(1, kernel)] if channel_gate else gates)

@@ -65,7 +65,7 @@ class MLCA(nn.Module):
             raise AttnzooError(f"`mlca` cannot mix with local_weight={local_weight}", "`local_weight` is 0 to 1")
         if kernel == "auto":
             kernel = int((math.log2(channels) + 1) / 2) // 2 * 2 + 1
-        if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        if kernel < 1 or kernel % 2 == 0:
             raise AttnzooError(f"`mlca` cannot centre kernel={kernel!r}", "a kernel is odd, such as 3 or 5, or `auto`")
         self.local_size, self.local_weight = local_size, local_weight
         self.conv = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)

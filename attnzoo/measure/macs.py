@@ -2,8 +2,9 @@
 
 fvcore counts multiply-adds and calls them flops; `torch.utils.flop_counter` counts two each. Both see convolutions and
 matrix products alike; fvcore adds estimates for norms, pooling and interpolation, and neither sees element-wise work.
-Left to themselves each is blind to some attention: fvcore to `scaled_dot_product_attention`, both to the fast path of
-`nn.MultiheadAttention`. Here the first is counted by a rule of our own, and the fast path is off while counting.
+Left to themselves each is blind to some attention: fvcore to `scaled_dot_product_attention`, torch to the kernel that
+some CPUs have for it, both to the fast path of `nn.MultiheadAttention`. Here the first two are counted by rules of our
+own, and the fast path is off while counting.
 """
 
 import copy
@@ -74,9 +75,11 @@ def count(module: nn.Module, *inputs: Tensor | Sequence[int]) -> Macs:
     )
     from torch.utils.flop_counter import FlopCounterMode
 
+    # torch counts attention by the kernel that was chosen, and has no rule for the CPU's own, which not every CPU takes
+    unknown = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused}
     with torch.no_grad(), _slow_path(), kernels.use("readable"):
         by_operator, uncounted = _fvcore(copied, tensors)
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=unknown) as counter:
             copied(*tensors)
     return Macs(
         macs=sum(by_operator.values()),
@@ -121,6 +124,11 @@ def _attention(inputs: list[Any], outputs: list[Any]) -> int:
     *_, keys, _ = _shape(inputs[1])
     *batch, queries, values = _shape(outputs[0])
     return math.prod(batch) * queries * keys * (width + values)
+
+
+def _fused(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_rest: object, **_more: object) -> int:
+    """As `_attention`, from the shapes that torch's counter hands over, and two for each multiply-add."""
+    return 2 * math.prod(query) * key[-2] + 2 * math.prod(query[:-1]) * math.prod(value[-2:])
 
 
 def _einsum(inputs: list[Any], outputs: list[Any]) -> int:
