@@ -48,7 +48,9 @@ class Result:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a finished run's folder."""
-        table = read_json(folder / FILE, f"`{folder}` holds no finished run", "finish it: run the same command again")
+        below = next(iter(sorted(folder.glob(f"*/{FILE}"))), None)
+        hint = "finish it: run the same command again" if below is None else f"name a run in it: `{below.parent}`"
+        table = read_json(folder / FILE, f"`{folder}` holds no finished run", hint)
         if table.get("schema") != SCHEMA:
             raise AttnzooError(
                 f"`{folder / FILE}` is of schema {table.get('schema')}, not {SCHEMA}", "run it again with this attnzoo"

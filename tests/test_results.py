@@ -57,6 +57,14 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None, messa
     assert caught.value.hint
 
 
+def test_a_folder_of_runs_names_one_of_them(tmp_path: Path) -> None:
+    for seed in (1, 0):
+        RESULT.write(tmp_path / f"seed-{seed}")
+    with pytest.raises(AttnzooError, match="holds no finished run") as caught:
+        Result.read(tmp_path)
+    assert caught.value.hint == f"name a run in it: `{tmp_path / 'seed-0'}`"
+
+
 def test_the_environment_names_machine_and_versions() -> None:
     environment = results.environment()
     assert environment["versions"]["torch"][0].isdigit()

@@ -8,7 +8,6 @@ import torch
 from attnzoo import kernels
 from attnzoo.blocks.ema import EMA
 
-from .. import frozen
 from .blocks import GROUPS, cases
 from .correctness import SHAPES
 from .session import Session
@@ -46,10 +45,6 @@ def _compile(job: Job) -> str | None:
             with torch.no_grad():
                 block(x)
             torch.autograd.grad(block(x.requires_grad_()).sum(), [x, *block.parameters()])
-            if dtype == weights == torch.float32 and not last and shape[2] == shape[3]:
-                authors = torch.compile(frozen.EMA(shape[1], GROUPS).to("cuda"), fullgraph=True)
-                with torch.inference_mode():
-                    authors(x.detach())
         torch.cuda.synchronize()
     except Exception as error:  # any: the part that meets it says it again
         return f"{job}: {type(error).__name__}: {str(error)[:200]}"
