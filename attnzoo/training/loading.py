@@ -18,6 +18,7 @@ from attnzoo.training.checkpoints import load_best
 from attnzoo.training.devices import autocast, resolve_device
 from attnzoo.training.folder import read_run
 from attnzoo.training.scoring import label_map, score
+from attnzoo.training.surroundings import cpu_threads
 from attnzoo.training.tables import Row, rows
 
 
@@ -77,7 +78,9 @@ def evaluate(
         )
     changes = {"scores.resolution": resolution, "scores.absent": absent}
     recipe = recipe.override({path: value for path, value in changes.items() if value is not None})
-    scored = score(model, data, split, recipe, where, workers=workers, progress=progress, closely=True)
+    # sums depend on the number of threads, and the run's own shall come out again
+    with cpu_threads(Result.read(folder).identity["threads"]):
+        scored = score(model, data, split, recipe, where, workers=workers, progress=progress, closely=True)
     return Evaluation(split, scored.summary, rows(scored, classes))
 
 
