@@ -15,6 +15,11 @@ from attnzoo.errors import AttnzooError
 
 SCHEMA = 1
 FILE = "result.json"
+# the other files of a run's folder, named here for those who write them and for those who read them without torch
+RUN, RECIPE, LOCK = "run.json", "recipe.toml", ".lock"
+CURVES, SCORES, CONFUSION = "curves.csv", "scores.csv", "confusion.npz"
+SCORE_COLUMNS = ("image", "group", "class", "metric", "value")
+ALL = "all"  # the class of what is a score of all classes together
 
 
 @dataclass(frozen=True)

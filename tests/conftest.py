@@ -1,15 +1,20 @@
 """What several rooms' tests share."""
 
 import copy
+import json
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from attnzoo.recipe import Data, Model, Recipe, Training
+
+ROOT = Path(__file__).parents[1]
 
 # Before torch is imported: tests are small, and a second thread costs them more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,6 +35,36 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATTNZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def benchmarks_package() -> Iterator[None]:
+    """The package `benchmarks` of the checkout, which no wheel contains, can be imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        # last, so that an installed attnzoo stays the one under test
+        patch.setattr(sys, "path", [*sys.path, str(ROOT)])
+        yield
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs a script of `benchmarks` at tiny sizes, and gives the JSON that it writes."""
+
+    def run(script: str, *options: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{script}", "--quick", "--out", str(tmp_path), *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (file,) = tmp_path.iterdir()
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+
+    return run
 
 
 @pytest.fixture

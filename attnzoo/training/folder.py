@@ -17,11 +17,8 @@ from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Recipe, from_toml
 from attnzoo.registry import Plugin, load_plugin, sources
 from attnzoo.results import FILE as RESULT
-from attnzoo.results import read_json, write_json, write_text
+from attnzoo.results import LOCK, RECIPE, RUN, read_json, write_json, write_text
 
-RUN = "run.json"
-RECIPE = "recipe.toml"
-LOCK = ".lock"
 SCHEMA = 1
 
 _held: set[Path] = set()

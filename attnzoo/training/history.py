@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from attnzoo.errors import AttnzooError
-from attnzoo.results import write_text
+from attnzoo.results import CURVES, write_text
 
-FILE = "curves.csv"
 COLUMNS = ("epoch", "learning_rate", "train_loss", "val_loss", "val_macro_dice", "val_batch_dice")
 
 
@@ -67,7 +66,7 @@ class History:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(COLUMNS)
         table.writerows(["" if math.isnan(row[column]) else row[column] for column in COLUMNS] for row in self.rows)
-        write_text(folder / FILE, text.getvalue())
+        write_text(folder / CURVES, text.getvalue())
 
 
 def not_finite(name: str, value: float, when: str) -> AttnzooError:

@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 
 from attnzoo import metrics
-from attnzoo.results import replace, write_text
+from attnzoo.results import ALL, CONFUSION, SCORE_COLUMNS, SCORES, replace, write_text
 from attnzoo.training.scoring import Scored
-
-SCORES = "scores.csv"
-CONFUSION = "confusion.npz"
-COLUMNS = ("image", "group", "class", "metric", "value")
-ALL = "all"  # the class of what is a score of all classes together
 
 Row = tuple[str, str, str, str, float]
 
@@ -52,7 +47,7 @@ def write_scores(folder: Path, scored: Scored, classes: Sequence[str]) -> None:
     """Write `scores.csv`; values in the shortest form that reads back as the same number."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow(SCORE_COLUMNS)
     table.writerows(rows(scored, classes))
     write_text(folder / SCORES, text.getvalue())
 

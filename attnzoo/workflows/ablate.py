@@ -11,8 +11,7 @@ from attnzoo import report, spec
 from attnzoo.data.dataset import Dataset
 from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.recipe import Recipe
-from attnzoo.results import Result, read_json, write_json, write_text
-from attnzoo.training.tables import SCORES
+from attnzoo.results import SCORES, Result, read_json, write_json, write_text
 from attnzoo.workflows import record
 from attnzoo.workflows.bench import measure_arms
 from attnzoo.workflows.compare import Compared, judge

@@ -12,11 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnzoo.errors import AttnzooError
-from attnzoo.results import FILE, Result
-
-# as `attnzoo.training.tables` writes them
-SCORES, CONFUSION = "scores.csv", "confusion.npz"
-COLUMNS = ("image", "group", "class", "metric", "value")
+from attnzoo.results import CONFUSION, FILE, SCORE_COLUMNS, SCORES, Result
 
 
 @dataclass(frozen=True)
@@ -116,8 +112,8 @@ def half_written(folder: Path, what: str) -> AttnzooError:
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:
     with (folder / SCORES).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise half_written(folder, f"`{SCORES}` has not the columns `{', '.join(COLUMNS)}`")
+        if tuple(reader.fieldnames or ()) != SCORE_COLUMNS:
+            raise half_written(folder, f"`{SCORES}` has not the columns `{', '.join(SCORE_COLUMNS)}`")
         for row in reader:
             if None in row.values():
                 raise half_written(folder, f"`{SCORES}` ends within line {reader.line_num}")

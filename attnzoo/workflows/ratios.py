@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.results import ALL
 from attnzoo.workflows.finished import Finished, values
 
 Numbers = npt.NDArray[np.float64]
@@ -14,7 +15,6 @@ Truth = npt.NDArray[np.bool_]
 # whether more is better
 METRICS = {"dice": True, "iou": True, "precision": True, "recall": True, "hd95": False, "nsd": True, "ece": False}
 COUNTED = ("dice", "iou", "precision", "recall")
-WHOLE = "all"  # the class of a metric that knows no classes
 
 
 def check_metric(metric: str) -> None:
@@ -63,10 +63,10 @@ def valued(
     tables = [values(run, metric) for run in runs]
     named = {name for table in tables for _, name in table}
     foreground = runs[0].result.classes[1:]
-    classes = (WHOLE,) if named == {WHOLE} else tuple(name for name in foreground if name in named)
+    classes = (ALL,) if named == {ALL} else tuple(name for name in foreground if name in named)
     found = np.stack([_grid(table, order, classes) for table in tables])
-    true = truth(runs[0], order)[:, [foreground.index(name) for name in classes if name != WHOLE]]
-    there: Truth = np.ones(found.shape[1:], np.bool_) if classes == (WHOLE,) else true
+    true = truth(runs[0], order)[:, [foreground.index(name) for name in classes if name != ALL]]
+    there: Truth = np.ones(found.shape[1:], np.bool_) if classes == (ALL,) else true
     defined = ~np.isnan(found)
     lost = there & ~defined.all(axis=0)
     remarks: tuple[str, ...] = ()

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attnzoo.errors import AttnzooError
-from attnzoo.results import FILE, read_json, write_json
+from attnzoo.results import CURVES, FILE, LOCK, RUN, read_json, write_json
 
-# as `attnzoo.training` writes them
-RUN, LOCK, CURVES = "run.json", ".lock", "curves.csv"
 FAILED = "failed.json"
 
 Word = Literal["finished", "running", "failed", "interrupted", "left"]

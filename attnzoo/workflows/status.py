@@ -9,9 +9,9 @@ from typing import Any
 
 from attnzoo.errors import AttnzooError
 from attnzoo.report import Table
-from attnzoo.results import read_json
+from attnzoo.results import RUN, read_json
 from attnzoo.workflows.record import FILE, planned
-from attnzoo.workflows.state import RUN, State, duration, pace, state
+from attnzoo.workflows.state import State, duration, pace, state
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,14 @@
 """`benchmarks.twins` at tiny sizes: a row for each pair and pass, and twins that give the same numbers."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
-from .conftest import ROOT
 
-
-def test_every_pair_is_measured(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.twins",
-            "--quick",
-            "--out",
-            str(tmp_path),
-            "--only",
-            "gate",
-            "cbam",
-            "UNet:gate",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (file,) = tmp_path.iterdir()
-    found = json.loads(file.read_text(encoding="utf-8"))
+def test_every_pair_is_measured(quick: Callable[..., dict[str, Any]]) -> None:
+    found = quick("twins", "--only", "gate", "cbam", "UNet:gate")
     assert found["left_out"] == []
     assert [row["row"] for row in found["rows"]] == [
         "gate / plain, forward",

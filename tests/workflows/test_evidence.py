@@ -28,7 +28,9 @@ def refusal(*runs: Path, metric: str = "dice", names: list[str] | None = None) -
 
 
 def test_file_names_are_those_that_training_writes() -> None:
-    assert (reading.SCORES, reading.CONFUSION, reading.COLUMNS) == (tables.SCORES, tables.CONFUSION, tables.COLUMNS)
+    assert (reading.SCORES, reading.CONFUSION, reading.SCORE_COLUMNS) == (
+        tables.SCORES, tables.CONFUSION, tables.SCORE_COLUMNS
+    )  # fmt: skip
 
 
 def test_it_loads_no_torch() -> None:

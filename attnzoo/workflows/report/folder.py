@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from attnzoo.errors import AttnzooError
-from attnzoo.results import Result, read_json
+from attnzoo.results import RUN, SCORES, Result, read_json
 from attnzoo.workflows import finished
+from attnzoo.workflows.complete import missing
 from attnzoo.workflows.finished import Finished
 from attnzoo.workflows.state import state
 
@@ -49,7 +50,7 @@ class Folder:
 
 def recorded(run: Finished) -> frozenset[str]:
     """The metrics of a run's `scores.csv`."""
-    with (run.folder / finished.SCORES).open(encoding="utf-8", newline="") as file:
+    with (run.folder / SCORES).open(encoding="utf-8", newline="") as file:
         return frozenset(row["metric"] for row in csv.DictReader(file))
 
 
@@ -68,17 +69,23 @@ def read(path: Path) -> Folder:
     else:
         title, planned = str(record["recipe"]), [(run["arm"], run["seed"], run["folder"]) for run in record["runs"]]
         costs = _costs(path, gaps)
-    found = (_run(path / folder, arm, seed, gaps) for arm, seed, folder in planned)
-    runs = tuple(run for run in found if run is not None)
+    runs, lacking = [], []
+    for arm, seed, folder in planned:
+        run, gap = _run(path / folder, arm)
+        if run is not None:
+            runs.append(run)
+        else:
+            lacking.append((arm, seed, gap))
     if not runs:
         raise AttnzooError(f"`{path}` holds no finished run", "finish it: run the same command again")
     arms, seeds = dict.fromkeys(arm for arm, _, _ in planned), dict.fromkeys(seed for _, seed, _ in planned)
+    gaps += missing(lacking, len(arms))
     there = {run.arm for run in runs}
     gaps += [f"the arm `{arm}` has no finished run, so nothing is said of it" for arm in arms if arm not in there]
     untimed = ", ".join(f"`{arm}`" for arm in arms if arm in there and arm not in costs)
     if costs and untimed:
         gaps.append(f"no cost was measured of {untimed}: MACs and FPS are missing there")
-    return Folder(path, title, tuple(arms), tuple(seeds), runs, costs, record, tuple(gaps), reproduction)
+    return Folder(path, title, tuple(arms), tuple(seeds), tuple(runs), costs, record, tuple(gaps), reproduction)
 
 
 def _record(path: Path) -> tuple[Mapping[str, Any], bool]:
@@ -86,7 +93,7 @@ def _record(path: Path) -> tuple[Mapping[str, Any], bool]:
     reproduction = (path / REPRODUCTION).exists() and not (path / ABLATION).exists()
     name, key = (REPRODUCTION, "models") if reproduction else (ABLATION, "runs")
     hint = "give the folder that `attnzoo ablate` or `attnzoo reproduce` wrote"
-    if (path / "run.json").exists():
+    if (path / RUN).exists():
         hint = f"it is a single run: give its ablation's folder, maybe `{path.parent.parent}`"
     record = read_json(path / name, f"`{path}` holds no ablation: there is no `{ABLATION}`", hint)
     if record.get("schema") != SCHEMA or not record.get(key):
@@ -117,14 +124,12 @@ def _costs(path: Path, gaps: list[str]) -> Costs:
     return costs
 
 
-def _run(folder: Path, arm: str, seed: int, gaps: list[str]) -> Finished | None:
-    """A run, called by its arm; or a gap that says what is the matter with it."""
+def _run(folder: Path, arm: str) -> tuple[Finished | None, str]:
+    """A run, called by its arm; or what is the matter with it."""
     if (now := state(folder)).word != "finished":
-        gaps.append(f"`{arm}`, seed {seed} {now}")
-        return None
+        return None, str(now)
     try:
         run = finished.read(folder, arm)
     except AttnzooError as error:
-        gaps.append(f"`{arm}`, seed {seed} is left out: {error.message}")
-        return None
-    return replace(run, result=replace(run.result, attention=arm))
+        return None, f"is left out: {error.message}"
+    return replace(run, result=replace(run.result, attention=arm)), ""

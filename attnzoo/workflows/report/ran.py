@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from attnzoo.report.figures.curves import Curve
 from attnzoo.report.page import Section
-from attnzoo.training.folder import RECIPE
-from attnzoo.training.history import FILE as CURVES
+from attnzoo.results import CURVES, RECIPE
 from attnzoo.workflows.execute import duration
 from attnzoo.workflows.report.folder import Folder
 
