@@ -67,6 +67,12 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(generation: int) -> None
     assert [line for line in found if int(line.split()[-1]) > 8] == []
 
 
+@needs_triton
+def test_a_form_met_again_starts_as_triton_would_start_it() -> None:
+    """Five launches forward and five backward: the same grids, numbers, and forms of what is pointed to."""
+    assert child([str(CASES / "started.py")]) == "10 True\n"
+
+
 def test_without_triton_nothing_is_served() -> None:
     blocked = "import sys; sys.modules['triton'] = None; import torch; from attnzoo.kernels import triton as kernels; "
     assert child(["-c", f"{blocked}print(kernels.serves(torch.ones(1, 1, 2, 2)))"]) == "False\n"

@@ -6,13 +6,13 @@ order, so that equal inputs give equal bits. float64 is left to the plain torch 
 """
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 try:
-    from attnzoo.kernels.triton.gradients import Eager
-    from attnzoo.kernels.triton.operators import PLAIN, REGISTERED
+    from attnzoo.kernels.triton.operators import Eager, forward, registered_forward
 except ImportError:  # no triton here
     THERE = False
 else:
@@ -28,18 +28,24 @@ CAPABLE = tuple(
 
 
 def serves(x: Tensor) -> bool:
-    """Whether these kernels take this map."""
-    if not THERE or x.dtype not in SERVED or x.ndim != 4:
+    """Whether these kernels take this map.
+
+    One position is left to torch: there y is its mean, and what a product and a difference in one leave of that, some
+    1e-8, the norm would multiply by 1/√eps.
+    """
+    if not THERE or x.dtype not in SERVED or x.ndim != 4 or x.shape[2] * x.shape[3] == 1:
         return False
     return CAPABLE[x.device.index] if x.is_cuda else INTERPRETED and x.device.type == "cpu"
 
 
 def ema(x: Tensor, groups: int, conv1x1: nn.Module, gn: nn.GroupNorm, conv3x3: nn.Module) -> Tensor:
     """All of EMA: one launch forward, or five on large maps; backward x's gradient is written once."""
-    given = (x, groups, conv1x1.weight, conv1x1.bias, gn.weight, gn.bias, conv3x3.weight, conv3x3.bias, gn.eps)
+    given: Any = (x, groups, conv1x1.weight, conv1x1.bias, gn.weight, gn.bias, conv3x3.weight, conv3x3.bias, gn.eps)
+    out: Tensor
     if torch.compiler.is_compiling():
-        return REGISTERED.forward(*given)[0]
-    if not torch.is_grad_enabled():
-        return PLAIN.forward(*given)[0]
-    out: Tensor = Eager.apply(*given)
+        out, _ = registered_forward(*given)
+    elif torch.is_grad_enabled():
+        out = Eager.apply(*given)
+    else:
+        out, _ = forward(*given)
     return out

@@ -10,7 +10,9 @@ import triton.language as tl
 from torch import Tensor
 
 from attnzoo.kernels.triton import tiles
-from attnzoo.kernels.triton.tiles import lies_in_channels, options, pieces, power
+from attnzoo.kernels.triton.kept import Kept
+from attnzoo.kernels.triton.launching import Form, Launch, like
+from attnzoo.kernels.triton.tiles import options, pieces, power
 
 HELD = 2048  # values of x that a program holds at a time: thrice, as its neighbours to the left and right come along
 DEEP = 8  # rows in turn, each read once for the three rows that it is a neighbour of
@@ -26,13 +28,13 @@ class Group(NamedTuple):
     deep: int
 
 
-def group(x: Tensor, groups: int) -> Group:
+def group(x: Form, groups: int) -> Group:
     """The piece for a pass that sums over a group's channels; smaller where the map gives few programs."""
     batch, channels, height, width = x.shape
     each, held = channels // groups, HELD
     # a channel at a time: a sum over channels that several warps hold would go through shared memory
     beside, side, columns = 1, 1, 256
-    if lies_in_channels(x):
+    if x.lies_in_channels:
         held //= 2  # places apart in memory cost registers
         beside = min(power(each), held, tiles.SIDE)
         side, columns = min(max(1, min(held, tiles.SIDE) // beside), power(groups)), tiles.SIDE
@@ -47,13 +49,15 @@ def group(x: Tensor, groups: int) -> Group:
 
 @triton.jit
 def apply_kernel(
-    x, taps, scale, mean, h, w, offset, grad, out, factor, groups, each, height, width,
+    x, taps, scale, mean, h, w, offset, grad, out, factor, sums, batch, groups, each, height, width,
     step_b, step_c, step_h, step_w, grad_b, grad_c, grad_h, grad_w, out_b, out_c, out_h, out_w,
     factor_b, factor_c, factor_h, factor_w,
     backward: tl.constexpr, tile_g: tl.constexpr, tile_c: tl.constexpr, tile_h: tl.constexpr, tile_w: tl.constexpr,
     deep: tl.constexpr,
 ):  # fmt: skip
     """m = Σ_c taps ∗ x + Σ_c scale·(x·h·w − mean) + offset; forward, out = x · σ(m); backward, σ'(m) · Σ_c grad·x.
+
+    Backward, σ(m) goes to `factor` and this piece's sum of what `out` gets to `sums`, (pieces, B, G).
 
     A program walks down `deep` rows at `tile_h` places at once. Each row of x that it meets is the lowest neighbour of
     one row of m, which that completes, the middle of the next, and the uppermost of the one after.
@@ -71,6 +75,7 @@ def apply_kernel(
     bias = tl.load(offset + sample * groups + group + g, mask=g < left_g, other=0.0)[:, None, None]
     on_w = (column < width)[None, None, None, :]
     along, along_grad = (column * step_w)[None, None, None, :], (column * grad_w)[None, None, None, :]
+    pushed = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
     above = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
     middle = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
     for turn in range(deep + 2):
@@ -120,7 +125,12 @@ def apply_kernel(
             if backward:
                 tl.store(factor + to, mapped, mask=seen)
                 result = out + g[:, None, None] * out_c + (row.to(tl.int64) * out_h)[None, :, None] + column * out_w
-                tl.store(result, press * mapped * (1 - mapped), mask=seen)
+                press *= mapped * (1 - mapped)
+                tl.store(result, press, mask=seen)
+                pushed += press
+    if backward:
+        piece = (tall * tl.cdiv(width, tile_w) + wide).to(tl.int64) * batch * groups + sample * groups + group
+        tl.store(sums + piece + g, tl.sum(tl.sum(pushed, 2), 1), mask=g < left_g)
 
 
 @triton.jit
@@ -133,48 +143,51 @@ def row_of_taps(taps, row: tl.constexpr, channel, each, left, centre, right):
     return first * left + second * centre + third * right
 
 
-def apply(x: Tensor, taps: Tensor, scale: Tensor, mean: Tensor, h: Tensor, w: Tensor, offset: Tensor) -> Tensor:
+class Apply:
     """x · σ(m), as x lies in memory."""
-    out = torch.empty_like(x)
-    _launch(x, (taps, scale, mean, h, w, offset), x, out, out, backward=False)
-    return out
+
+    def __init__(self, x: Form, groups: int) -> None:
+        out = like(x, x.shape, x.dtype)
+        self._launch = _launch(x, groups, x, out, out, backward=False)
+
+    def __call__(self, x: Tensor, kept: Kept) -> Tensor:
+        out = torch.empty_like(x)
+        self._launch(x, *_read(kept), x, out, out, out)
+        return out
 
 
-def press(
-    x: Tensor, taps: Tensor, scale: Tensor, mean: Tensor, h: Tensor, w: Tensor, offset: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The gradient of m, float32, and σ(m), as x's type: both (B, G, H, W)."""
-    push, factor = pressed(x, offset)
-    _launch(x, (taps, scale, mean, h, w, offset), grad, push, factor, backward=True)
-    return push, factor
+class Press:
+    """m's gradient, float32, and σ(m), as x's type, both (B, G, H, W); and the sums of the first, (pieces, B, G)."""
+
+    def __init__(self, x: Form, groups: int, grad: Form) -> None:
+        batch, _, height, width = x.shape
+        # groups lie in memory as x's channels do
+        self._layout = torch.channels_last if x.lies_in_channels else torch.contiguous_format
+        self._size = batch, groups, height, width
+        self.push, factor = (like(x, self._size, dtype, self._layout) for dtype in (torch.float32, x.dtype))
+        cut = group(x, groups)
+        self.pieces = pieces(height, cut.rows * cut.deep) * pieces(width, cut.columns)
+        self._sums = self.pieces, batch, groups
+        self._launch = _launch(x, groups, grad, self.push, factor, backward=True)
+
+    def __call__(self, x: Tensor, kept: Kept, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        push = torch.empty(self._size, dtype=torch.float32, device=x.device, memory_format=self._layout)
+        factor = torch.empty(self._size, dtype=x.dtype, device=x.device, memory_format=self._layout)
+        sums = x.new_empty(self._sums, dtype=torch.float32)
+        self._launch(x, *_read(kept), grad, push, factor, sums)
+        return push, factor, sums
 
 
-def pressed(x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Room for what `press` gives: groups lie in memory as x's channels do."""
-    layout = torch.channels_last if lies_in_channels(x) else torch.contiguous_format
-    shape = (x.shape[0], offset.shape[1], *x.shape[2:])
-    return (
-        torch.empty(shape, dtype=torch.float32, device=x.device, memory_format=layout),
-        torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout),
-    )
+def _read(kept: Kept) -> tuple[Tensor, ...]:
+    return kept.taps, kept.scale, kept.mean, kept.h, kept.w, kept.offset
 
 
-def _launch(
-    x: Tensor,
-    parts: tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor],
-    grad: Tensor,
-    out: Tensor,
-    factor: Tensor,
-    *,
-    backward: bool,
-) -> None:
+def _launch(x: Form, groups: int, grad: Form, out: Form, factor: Form, *, backward: bool) -> Launch:
     batch, channels, height, width = x.shape
-    groups = parts[-1].shape[1]
     cut = group(x, groups)
     strips = batch * pieces(groups, cut.groups) * pieces(width, cut.columns)
-    apply_kernel[(strips * pieces(height, cut.rows * cut.deep),)](
-        x, *parts, grad, out, factor, groups, channels // groups, height, width,
-        *x.stride(), *grad.stride(), *out.stride(), *factor.stride(), backward,
-        cut.groups, cut.channels, cut.rows, cut.columns, cut.deep,
+    return Launch(
+        apply_kernel, strips * pieces(height, cut.rows * cut.deep), batch, groups, channels // groups, height, width,
+        *x.strides, *grad.strides, *out.strides, *factor.strides, backward, *cut,
         **options(cut.groups * cut.channels * cut.rows * cut.columns),
     )  # fmt: skip

@@ -6,9 +6,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from attnzoo.kernels.ema import Weights
 from attnzoo.kernels.triton.kept import Kept
-from attnzoo.kernels.triton.reading import moments
-from attnzoo.kernels.triton.tiles import options, power
+from attnzoo.kernels.triton.launching import Form, Launch, Strides
+from attnzoo.kernels.triton.tiles import joined, options, power
 
 HELD = 1024  # sums at a time, of a group's channels by positions
 
@@ -40,13 +41,15 @@ def gates_kernel(
         lines = tl.zeros([tile_c, tile_s], tl.float32)
         for begin in range(0, height, tile_s):
             s = begin + tl.arange(0, tile_s)[None, :]
-            lines += whole(rows + (first + i)[:, None] * height + s, row_pieces, per_row, there[:, None] & (s < height))
+            lines += joined(
+                rows + (first + i)[:, None] * height + s, row_pieces, per_row, there[:, None] & (s < height)
+            )
         total = tl.sum(lines, 1)
         # a tap that looks up misses the last row, one that looks down the first: likewise with columns
-        missed_0 = whole(rows + (first + i) * height + height - 1, row_pieces, per_row, there)
-        missed_2 = whole(rows + (first + i) * height, row_pieces, per_row, there)
-        left_out_0 = whole(columns + (first + i) * width + width - 1, column_pieces, per_column, there)
-        left_out_2 = whole(columns + (first + i) * width, column_pieces, per_column, there)
+        missed_0 = joined(rows + (first + i) * height + height - 1, row_pieces, per_row, there)
+        missed_2 = joined(rows + (first + i) * height, row_pieces, per_row, there)
+        left_out_0 = joined(columns + (first + i) * width + width - 1, column_pieces, per_column, there)
+        left_out_2 = joined(columns + (first + i) * width, column_pieces, per_column, there)
         corner = at_x + tl.cast(i, tl.int64) * step_c
         corner_00 = tl.load(corner + bottom + right, mask=there, other=0.0).to(tl.float32)
         corner_02 = tl.load(corner + bottom, mask=there, other=0.0).to(tl.float32)
@@ -89,27 +92,13 @@ def gate(
         for start in range(0, each, tile_c):
             i = start + tl.arange(0, tile_c)
             seen = (i < each)[:, None] & (s < length)[None, :]
-            value = whole(strips + (first + i)[:, None] * length + s[None, :], pieces, per_piece, seen)
+            value = joined(strips + (first + i)[:, None] * length + s[None, :], pieces, per_piece, seen)
             share = tl.load(weight + i * weight_step, mask=i < each, other=0.0).to(tl.float32)
             mixed += tl.sum(share[:, None] * (value / other), 0)
         opened = tl.sigmoid(mixed + tl.load(bias).to(tl.float32))
         tl.store(out + mine * length + s, opened, mask=s < length)
-        tl.store(sums + mine * length + s, whole(strips + mine * length + s, pieces, per_piece, s < length),
+        tl.store(sums + mine * length + s, joined(strips + mine * length + s, pieces, per_piece, s < length),
                  mask=s < length)  # fmt: skip
-
-
-@triton.jit
-def whole(pointer, pieces, per_piece, seen):
-    """The sum over pieces, always in the same order; four loads are under way at a time."""
-    value = tl.load(pointer, mask=seen, other=0.0)
-    for piece in range(1, pieces, 4):
-        at = pointer + piece * per_piece
-        first = tl.load(at, mask=seen, other=0.0)
-        second = tl.load(at + per_piece, mask=seen & (piece + 1 < pieces), other=0.0)
-        third = tl.load(at + 2 * per_piece, mask=seen & (piece + 2 < pieces), other=0.0)
-        fourth = tl.load(at + 3 * per_piece, mask=seen & (piece + 3 < pieces), other=0.0)
-        value += (first + second) + (third + fourth)
-    return value
 
 
 @triton.jit
@@ -163,29 +152,46 @@ def finish_kernel(
     tl.store(offset + here, tl.sum(rest, 0))
 
 
-def gates(
-    x: Tensor, rows: Tensor, columns: Tensor, groups: int, conv1: Tensor, bias1: Tensor, beta: Tensor, conv3: Tensor,
-    bias3: Tensor, kept: Kept,
-) -> None:  # fmt: skip
-    """From strips in pieces: what `kept` holds of both gates, of the sums, of the logits and of the taps."""
-    batch, channels, height, width = x.shape
-    each = channels // groups
-    tile_c = min(power(each), 32)
-    tile_s = min(max(1, HELD // tile_c), power(max(height, width)))
-    gates_kernel[(batch * channels,)](
-        x, rows, columns, conv1, bias1, beta, conv3, bias3, kept.h, kept.w, kept.rows, kept.columns, kept.logits,
-        kept.taps, batch, groups, each, height, width, *x.stride(), *conv1.stride()[:2], *conv3.stride(),
-        len(rows), len(columns), tile_c, tile_s, **options(tile_c * tile_s),
-    )  # fmt: skip
+class Gates:
+    """From strips in pieces: what `kept` holds of both gates, of the sums, of the logits and of the taps.
+
+    Args:
+        x: The map's form.
+        groups: How many.
+        conv1, conv3: The strides of both convolutions' weights.
+        strips: How many pieces the sums of rows come in, and those of columns.
+    """
+
+    def __init__(self, x: Form, groups: int, conv1: Strides, conv3: Strides, strips: tuple[int, int]) -> None:
+        batch, channels, height, width = x.shape
+        each = channels // groups
+        tile_c = min(power(each), 32)
+        tile_s = min(max(1, HELD // tile_c), power(max(height, width)))
+        self._launch = Launch(
+            gates_kernel, batch * channels, batch, groups, each, height, width, *x.strides, *conv1[:2], *conv3,
+            *strips, tile_c, tile_s, **options(tile_c * tile_s),
+        )  # fmt: skip
+
+    def __call__(self, x: Tensor, rows: Tensor, columns: Tensor, weights: Weights, kept: Kept) -> None:
+        conv1, bias1, _, beta, conv3, bias3 = weights
+        self._launch(
+            x, rows, columns, conv1, bias1, beta, conv3, bias3, kept.h, kept.w, kept.rows, kept.columns, kept.logits,
+            kept.taps,
+        )  # fmt: skip
 
 
-def finish(x: Tensor, groups: int, gamma: Tensor, beta: Tensor, bias3: Tensor, eps: float, kept: Kept) -> None:
-    """What `kept` holds of y, and what it adds to the map: scale and offset."""
-    partial = moments(x, kept.h, kept.w)
-    batch, channels = kept.logits.shape
-    each, pieces = channels // groups, partial.shape[1]
-    tile_p = min(power(pieces), max(1, HELD // power(each)))
-    finish_kernel[(batch * groups,)](
-        partial, kept.logits, gamma, beta, bias3, kept.mean, kept.variance, kept.scale, kept.offset, pieces,
-        batch, groups, each, eps, power(each), tile_p, **options(power(each) * tile_p),
-    )  # fmt: skip
+class Finish:
+    """What `kept` holds of y, and what y adds to the map, scale and offset: from y's moments in pieces."""
+
+    def __init__(self, x: Form, groups: int, eps: float, pieces: int) -> None:
+        batch, channels = x.shape[:2]
+        each = channels // groups
+        tile_p = min(power(pieces), max(1, HELD // power(each)))
+        self._launch = Launch(
+            finish_kernel, batch * groups, pieces, batch, groups, each, eps, power(each), tile_p,
+            **options(power(each) * tile_p),
+        )  # fmt: skip
+
+    def __call__(self, partial: Tensor, weights: Weights, kept: Kept) -> None:
+        _, _, gamma, beta, _, bias3 = weights
+        self._launch(partial, kept.logits, gamma, beta, bias3, kept.mean, kept.variance, kept.scale, kept.offset)

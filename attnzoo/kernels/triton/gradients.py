@@ -1,80 +1,78 @@
-"""EMA's backward pass: passes for what is as large as x and for the small maths between, or torch's words for it."""
+"""EMA's backward pass, made for the form of a map: passes for what is as large as x and for the small maths between.
 
-# torch's `Function` is not annotated
-# mypy: disable-error-code="no-untyped-call,no-any-return,misc,untyped-decorator"
+Where a group is too wide for the small maths to be a program, it is in torch's words.
+"""
 
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
-from attnzoo.kernels.triton import returning
-from attnzoo.kernels.triton.kept import Kept, views
-from attnzoo.kernels.triton.operators import PLAIN, REGISTERED, Passes
-
-Grads = tuple[Tensor | None, ...]
-
-
-class Eager(Function):
-    """All of EMA where nothing is traced, by the plain functions."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: int, *weights_and_eps: Any) -> Tensor:
-        *weights, ctx.eps = weights_and_eps
-        out, buffer = PLAIN.forward(x, groups, *weights, ctx.eps)
-        ctx.groups = groups
-        ctx.save_for_backward(x, *weights, buffer)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Grads:
-        return _backward(PLAIN, ctx, grad)
+from attnzoo.kernels.ema import Weights, precise
+from attnzoo.kernels.triton import kept, returning
+from attnzoo.kernels.triton.applying import Press
+from attnzoo.kernels.triton.kept import Kept
+from attnzoo.kernels.triton.launching import KEPT, Form
+from attnzoo.kernels.triton.reading import Slopes
+from attnzoo.kernels.triton.spreading import Returned, Spread
 
 
-def keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, ctx.groups, *weights, ctx.eps = inputs
-    ctx.set_materialize_grads(False)  # only the output has one
-    ctx.save_for_backward(x, *weights, output[1])
+class Backward:
+    """The gradients of x, as it lies in memory, and of all weights, float32, one after the other: see `named`.
+
+    Two passes over x, its gradient and m's, one that finds m's, and small maths; x's gradient is written once.
+    """
+
+    def __init__(self, x: Form, grad: Form, groups: int, eps: float, weights: tuple[Form, ...]) -> None:
+        self._groups, self._eps, self._sizes = groups, eps, kept.sizes(x.shape, groups)
+        self._press = Press(x, groups, grad)
+        push = self._press.push
+        self._slopes, self._spread = Slopes(x, push), Spread(x, groups, grad, push)
+        self._back = self._close = None
+        each, conv1, conv3 = x.shape[1] // groups, weights[0].strides, weights[4].strides
+        if returning.serves(each):
+            pieces = (self._press.pieces, *self._slopes.pieces)
+            self._back = returning.Back(x, groups, conv1, conv3, eps, pieces)
+            self._close = returning.Close(each, conv3)
+
+    def __call__(self, x: Tensor, grad: Tensor, weights: Weights, buffer: Tensor) -> tuple[Tensor, Tensor]:
+        found = kept.parts(buffer, self._sizes)
+        push, factor, pushed = self._press(x, found, grad)
+        rows, columns = self._slopes(x, found.h, found.w, push, found.mean)
+        if self._back is not None and self._close is not None:
+            small, shares = self._back(x, rows, columns, pushed, found, weights)
+            out, on_taps = self._spread(x, grad, factor, push, found, small)
+            return out, self._close(shares, on_taps, weights)
+        spread = partial(self._spread, x, grad, factor, push, found)
+        with precise(x):
+            return plainly(
+                x, rows.sum(1), columns.sum(1), pushed.sum(0), found, weights, self._groups, self._eps, spread
+            )
 
 
-def backward(ctx: Any, grad: Tensor, *_: None) -> Grads:
-    """That of the registered operator."""
-    return _backward(REGISTERED, ctx, grad)
+prepared = lru_cache(KEPT)(Backward)
 
 
-def _backward(passes: Passes, ctx: Any, grad: Tensor) -> Grads:
-    """Two passes over x, its gradient and m's, one that finds m's, and small maths; x's gradient is written once."""
-    x, *weights, buffer = ctx.saved_tensors
-    groups, eps = ctx.groups, ctx.eps
-    kept = views(buffer, x.shape, groups)
-    with torch.autocast(x.device.type, enabled=False):
-        push, factor = passes.press(x, kept.taps, kept.scale, kept.mean, kept.h, kept.w, kept.offset, grad)
-        rows, columns = passes.slopes(x, kept.h, kept.w, push, kept.mean)
-        pushed = push.sum((2, 3))
-        large = (x, kept.h, kept.w, grad, factor, push, kept.taps, kept.scale, kept.mean)
-        if returning.serves(x.shape[1] // groups):
-            conv1, _, gamma, beta, conv3, bias3 = weights
-            *small, shares = passes.back(x, rows, columns, pushed, buffer, groups, conv1, gamma, beta, conv3, eps)
-            found, on_taps = passes.spread(*large, *small)
-            to_weights = returning.named(passes.close(shares, on_taps, beta, conv3, bias3), conv1, conv3)
-        else:
-            found, to_weights = plainly(passes, large, rows, columns, pushed, kept, groups, eps, *weights)
-    typed = (gradient.to(given.dtype) for gradient, given in zip(to_weights, weights, strict=True))
-    return found, None, *typed, None
+def named(total: Tensor, weights: Weights) -> tuple[Tensor, ...]:
+    """What `Backward` gives for the weights, in the block's order and as each of them is."""
+    each = len(weights.conv1)
+    on_mix, on_bias1, on_gamma, on_beta, on_bias3, on_conv3 = total.split_with_sizes(returning.sizes(each))
+    on_mix, on_conv3 = on_mix.view(each, each, 1, 1), on_conv3.view(each, each, 3, 3)
+    found = on_mix, on_bias1, on_gamma, on_beta, on_conv3, on_bias3
+    return tuple(gradient.to(weight.dtype) for gradient, weight in zip(found, weights, strict=True))
 
 
 def plainly(
-    passes: Passes, large: tuple[Tensor, ...], rows: Tensor, columns: Tensor, pushed: Tensor, kept: Kept, groups: int,
-    eps: float, conv1: Tensor, bias1: Tensor, gamma: Tensor, beta: Tensor, conv3: Tensor, bias3: Tensor,
-) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
-    """The small maths in torch's words, for what no program can hold: x's gradient, and those of the weights."""
-    h, w, row_sums, column_sums, logits, mean, variance, scale, *_ = kept
-    x = large[0]
+    x: Tensor, rows: Tensor, columns: Tensor, pushed: Tensor, found: Kept, weights: Weights, groups: int, eps: float,
+    spread: Callable[[Returned], tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The small maths in torch's words, around the pass that finds x's gradient and that of the taps."""
+    h, w, row_sums, column_sums, logits, mean, variance, scale, *_ = kept.views(found, x.shape, groups)
     height, width = x.shape[2:]
-    conv1, gamma, beta, conv3, bias3 = (weight.float() for weight in (conv1, gamma, beta, conv3, bias3))
+    conv1, gamma, beta, conv3, bias3 = (
+        weight.float() for weight in (weights.conv1, weights.gamma, weights.beta, weights.conv3, weights.bias3)
+    )
     grouped = (x.shape[0], groups, x.shape[1] // groups)
     # scale = a2·γ/√(variance + eps), offset = Σ a2·β + Σ a1·b3, taps = Σ a1·W3
     share, fixed, sharp = logits.view(grouped).softmax(2), beta.softmax(0), (variance + eps).rsqrt().view(grouped)
@@ -100,14 +98,16 @@ def plainly(
     on_conv3 = torch.einsum("bgo,bgiuv->oiuv", on_logits, seen)
     on_seen = torch.einsum("bgo,oiuv->bgiuv", on_logits, conv3).flatten(1, 2) / (height * width)
     on_rows, on_columns, corners = unseen(on_seen, on_rows.flatten(1, 2), on_columns.flatten(1, 2))
-    found, on_taps = passes.spread(*large, slope, on_rows, on_columns, corners)
+    returned = Returned(slope.contiguous(), on_rows.contiguous(), on_columns.contiguous(), corners.contiguous())
+    out, on_taps = spread(returned)
     on_conv3 = on_conv3 + fixed[:, None, None, None] * on_taps
     total = on_offset.sum()
     on_fixed = torch.einsum("iuv,oiuv->o", on_taps, conv3) + bias3 * total
     on_beta = (share * on_offset).sum((0, 1)) + fixed * (on_fixed - (fixed * on_fixed).sum())
     on_gamma = (share * sharp * apart).sum((0, 1))
     on_bias3 = on_logits.sum((0, 1)) + fixed * total
-    return found, ((by_row + by_column)[:, :, None, None], on_bias1, on_gamma, on_beta, on_conv3, on_bias3)
+    parts = (by_row + by_column, on_bias1, on_gamma, on_beta, on_bias3, on_conv3)
+    return out, torch.cat([part.flatten() for part in parts])
 
 
 def windows(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -130,6 +130,3 @@ def unseen(on_seen: Tensor, on_rows: Tensor, on_columns: Tensor) -> tuple[Tensor
     on_columns[:, :, -1] -= by_column[:, :, 0]
     on_columns[:, :, 0] -= by_column[:, :, 2]
     return on_rows, on_columns, on_seen[:, :, ::2, ::2].flip((2, 3))
-
-
-REGISTERED.forward.register_autograd(backward, setup_context=keep)  # type: ignore[attr-defined]

@@ -1,9 +1,8 @@
-"""What the forward pass hands on, from step to step and to the backward pass: one tensor, and views of it by name."""
+"""What the forward pass hands on, from step to step and to the backward pass: one tensor, and parts of it by name."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 
@@ -27,24 +26,21 @@ class Kept(NamedTuple):
     taps: Tensor
 
 
-def numbers(shape: Sequence[int], groups: int) -> int:
-    """How many there are for a map (B, C, H, W)."""
-    return sum(_sizes(shape, groups))
-
-
-def views(buffer: Tensor, shape: Sequence[int], groups: int) -> Kept:
-    """A tensor of `numbers` numbers, by name."""
-    batch, channels, height, width = shape
-    h, w, rows, columns, logits, mean, variance, scale, offset, taps = torch.split(buffer, _sizes(shape, groups))
-    tall, wide, flat = (batch, channels, height), (batch, channels, width), (batch, channels)
-    return Kept(
-        h.view(tall), w.view(wide), rows.view(tall), columns.view(wide), logits.view(flat), mean.view(flat),
-        variance.view(flat), scale.view(flat), offset.view(batch, groups), taps.view(channels // groups, 3, 3),
-    )  # fmt: skip
-
-
-def _sizes(shape: Sequence[int], groups: int) -> list[int]:
-    """Of each, in their order."""
+def sizes(shape: Sequence[int], groups: int) -> list[int]:
+    """How many numbers each has for a map (B, C, H, W), in their order."""
     batch, channels, height, width = shape
     maps = batch * channels
     return [maps * height, maps * width] * 2 + [maps] * 4 + [batch * groups, channels // groups * 9]
+
+
+def parts(buffer: Tensor, sizes: list[int]) -> Kept:
+    """A tensor of so many numbers, by name; flat, which is all that a kernel wants."""
+    return Kept(*buffer.split_with_sizes(sizes))
+
+
+def views(kept: Kept, shape: Sequence[int], groups: int) -> Kept:
+    """The parts, in the shapes that they have."""
+    batch, channels, height, width = shape
+    tall, wide, flat = (batch, channels, height), (batch, channels, width), (batch, channels)
+    shapes = (tall, wide, tall, wide, flat, flat, flat, flat, (batch, groups), (channels // groups, 3, 3))
+    return Kept(*(part.view(shape) for part, shape in zip(kept, shapes, strict=True)))

@@ -14,8 +14,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from attnzoo.kernels.ema import Weights
 from attnzoo.kernels.triton.kept import Kept
-from attnzoo.kernels.triton.tiles import lies_in_channels, power, strip
+from attnzoo.kernels.triton.launching import Form, Launch, Strides, like
+from attnzoo.kernels.triton.tiles import power, strip
 
 LARGEST = 2**16  # numbers of a group: one program over more takes longer than five launches of many
 MANY = 128  # programs: a GPU that fewer leave idle is faster with five launches of more
@@ -33,21 +35,21 @@ class Cut(NamedTuple):
     warps: int
 
 
-def serves(x: Tensor, groups: int) -> bool:
+def serves(x: Form, groups: int) -> bool:
     """Whether a program can take a group, and it pays (as tried on an H200)."""
     each, (height, width) = x.shape[1] // groups, x.shape[2:]
-    far = sum((length - 1) * step for length, step in zip((each, height, width), x.stride()[1:], strict=True))
+    far = sum((length - 1) * step for length, step in zip((each, height, width), x.strides[1:], strict=True))
     return (
         x.shape[0] * groups >= MANY
         and power(each) * power(height) * power(width) <= LARGEST
         and power(each) ** 2 * power(max(height, width)) <= MIXED
         and power(width) <= HELD
         and far < 2**31
-        and not lies_in_channels(x)
+        and not x.lies_in_channels
     )
 
 
-def cut(x: Tensor) -> Cut:
+def cut(x: Form) -> Cut:
     """How a channel is held."""
     columns = power(x.shape[3])
     rows = min(max(1, HELD // columns), power(x.shape[2]))
@@ -238,17 +240,18 @@ def look(
     return mapped
 
 
-def single(
-    x: Tensor, groups: int, conv1: Tensor, bias1: Tensor, gamma: Tensor, beta: Tensor, conv3: Tensor, bias3: Tensor,
-    eps: float, kept: Kept,
-) -> Tensor:  # fmt: skip
+class Single:
     """EMA of x, as x lies in memory; `kept` is filled."""
-    out = torch.empty_like(x)
-    batch, channels, height, width = x.shape
-    held, each = cut(x), channels // groups
-    single_kernel[(batch * groups,)](
-        x, conv1, bias1, gamma, beta, conv3, bias3, out, *kept, groups, each, height, width,
-        *x.stride(), *out.stride(), *conv1.stride()[:2], *conv3.stride(), eps,
-        power(each), held.rows, held.columns, power(height), LANES, num_warps=held.warps,
-    )  # fmt: skip
-    return out
+
+    def __init__(self, x: Form, groups: int, conv1: Strides, conv3: Strides, eps: float) -> None:
+        batch, channels, height, width = x.shape
+        held, each = cut(x), channels // groups
+        self._launch = Launch(
+            single_kernel, batch * groups, groups, each, height, width, *x.strides, *like(x, x.shape, x.dtype).strides,
+            *conv1[:2], *conv3, eps, power(each), held.rows, held.columns, power(height), LANES, num_warps=held.warps,
+        )  # fmt: skip
+
+    def __call__(self, x: Tensor, weights: Weights, kept: Kept) -> Tensor:
+        out = torch.empty_like(x)
+        self._launch(x, *weights, out, *kept)
+        return out

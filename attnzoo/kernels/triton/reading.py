@@ -7,7 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from attnzoo.kernels.triton.tiles import box, lies_in_channels, locate, spots, strip, tile
+from attnzoo.kernels.triton.launching import Form, Launch
+from attnzoo.kernels.triton.tiles import box, locate, spots, strip, tile
 
 HELD = 2048  # values at a time for `moments` and `slopes`, which hold thrice as much of each as `strips`
 
@@ -35,16 +36,21 @@ def strips_kernel(
     tl.store(columns + c * width + along, total, mask=(c < left_c) & (along < left_w))
 
 
-def strips(x: Tensor) -> tuple[Tensor, Tensor]:
+class Strips:
     """Sums of the rows (pieces, B, C, H) and of the columns (pieces, B, C, W), to be summed over the pieces."""
-    batch, channels, height, width = x.shape
-    cut = tile(x)
-    rows = x.new_empty(cut.along(width), batch, channels, height, dtype=torch.float32)
-    columns = x.new_empty(cut.down(height), batch, channels, width, dtype=torch.float32)
-    strips_kernel[cut.grid(x)](
-        x, rows, columns, *x.shape, *x.stride(), cut.channels, cut.rows, cut.columns, cut.span, **cut.options
-    )
-    return rows, columns
+
+    def __init__(self, x: Form) -> None:
+        batch, channels, height, width = x.shape
+        cut = tile(x)
+        self.pieces = cut.along(width), cut.down(height)
+        self._rows, self._columns = (self.pieces[0], batch, channels, height), (self.pieces[1], batch, channels, width)
+        self._launch = Launch(strips_kernel, cut.programs(x), *x.shape, *x.strides, *cut, **cut.options)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows = x.new_empty(self._rows, dtype=torch.float32)
+        columns = x.new_empty(self._columns, dtype=torch.float32)
+        self._launch(x, rows, columns)
+        return rows, columns
 
 
 @triton.jit
@@ -90,15 +96,20 @@ def moments_kernel(
     tl.store(partial + 2 * step, tl.zeros([tile_c], tl.float32) + count, mask=c < left_c)
 
 
-def moments(x: Tensor, h: Tensor, w: Tensor) -> Tensor:
-    """Means, squares about them and counts of y's pieces: (3, pieces, B, C)."""
-    batch, channels, height, width = x.shape
-    cut = tile(x, HELD)
-    partial = x.new_empty(3, cut.down(height) * cut.along(width), batch, channels, dtype=torch.float32)
-    moments_kernel[cut.grid(x)](
-        x, h, w, partial, *x.shape, *x.stride(), cut.channels, cut.rows, cut.columns, cut.span, **cut.options
-    )
-    return partial
+class Moments:
+    """Means of y's pieces, squares about them and counts, (3, pieces, B, C): of x, h (B, C, H) and w (B, C, W)."""
+
+    def __init__(self, x: Form) -> None:
+        batch, channels, height, width = x.shape
+        cut = tile(x, HELD)
+        self.pieces = cut.down(height) * cut.along(width)
+        self._partial = (3, self.pieces, batch, channels)
+        self._launch = Launch(moments_kernel, cut.programs(x), *x.shape, *x.strides, *cut, **cut.options)
+
+    def __call__(self, x: Tensor, h: Tensor, w: Tensor) -> Tensor:
+        partial = x.new_empty(self._partial, dtype=torch.float32)
+        self._launch(x, h, w, partial)
+        return partial
 
 
 @triton.jit
@@ -145,22 +156,29 @@ def slopes_kernel(
     tl.store(column + 2 * per_column, total_2, mask=there)
 
 
-def slopes(x: Tensor, h: Tensor, w: Tensor, push: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """What the gradients of h and w are made of: (3, B, C, H) and (3, B, C, W), with q = push·x, x, and (y − mean)·x.
+class Slopes:
+    """What the gradients of h and w are made of, in pieces: (3, pieces, B, C, H) and (3, pieces, B, C, W).
+
+    Sums of q·w over rows and of q·h over columns, for q = push·x, x, and (y − mean)·x.
 
     Args:
-        x: The map.
-        h: (B, C, H), a factor of y.
-        w: (B, C, W), likewise.
-        push: (B, G, H, W), the gradient of the sigmoid's argument.
-        mean: (B, C) of y.
+        x: The map's form.
+        push: Of the gradient of the sigmoid's argument, (B, G, H, W).
     """
-    batch, channels, height, width = x.shape
-    cut = tile(x, HELD // 2 if lies_in_channels(x) else HELD)  # places apart in memory cost registers
-    rows = x.new_empty(3, cut.along(width), batch, channels, height, dtype=torch.float32)
-    columns = x.new_empty(3, cut.down(height), batch, channels, width, dtype=torch.float32)
-    slopes_kernel[cut.grid(x)](
-        x, h, w, push, mean, rows, columns, *x.shape, *x.stride(), *push.stride(), channels // push.shape[1],
-        cut.channels, cut.rows, cut.columns, cut.span, **cut.options,
-    )  # fmt: skip
-    return rows.sum(1), columns.sum(1)
+
+    def __init__(self, x: Form, push: Form) -> None:
+        batch, channels, height, width = x.shape
+        cut = tile(x, HELD // 2 if x.lies_in_channels else HELD)  # places apart in memory cost registers
+        self.pieces = cut.along(width), cut.down(height)
+        self._rows = (3, self.pieces[0], batch, channels, height)
+        self._columns = (3, self.pieces[1], batch, channels, width)
+        self._launch = Launch(
+            slopes_kernel, cut.programs(x), *x.shape, *x.strides, *push.strides, channels // push.shape[1], *cut,
+            **cut.options,
+        )  # fmt: skip
+
+    def __call__(self, x: Tensor, h: Tensor, w: Tensor, push: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        rows = x.new_empty(self._rows, dtype=torch.float32)
+        columns = x.new_empty(self._columns, dtype=torch.float32)
+        self._launch(x, h, w, push, mean, rows, columns)
+        return rows, columns

@@ -9,9 +9,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from attnzoo.kernels.ema import Weights
 from attnzoo.kernels.triton.kept import Kept
+from attnzoo.kernels.triton.launching import Form, Launch, Strides
 from attnzoo.kernels.triton.one_launch import MIXED, windows
-from attnzoo.kernels.triton.tiles import power, strip
+from attnzoo.kernels.triton.spreading import Returned
+from attnzoo.kernels.triton.tiles import joined, power, strip
 
 WIDEST = 32  # channels of a group: a program holds a pair's nine taps for each two
 
@@ -21,15 +24,16 @@ def serves(each: int) -> bool:
     return each <= WIDEST
 
 
-def size(each: int) -> int:
-    """Of a program's share of the weights' gradients."""
-    return 10 * each**2 + 4 * each + 1
+def sizes(each: int) -> list[int]:
+    """How many numbers the gradients have of conv1, bias1, gamma, beta, bias3 and conv3."""
+    return [each**2, *[each] * 4, 9 * each**2]
 
 
 @triton.jit
 def back_kernel(
     x, rows, columns, pushed, h, w, row_sums, column_sums, logits, mean, variance, scale, conv1, gamma, beta, conv3,
     slope, on_rows, on_columns, corners, shares, all_maps, groups, each, height, width, held,
+    push_pieces, row_pieces, column_pieces,
     step_b, step_c, step_h, step_w, conv1_o, conv1_i, conv3_o, conv3_i, conv3_u, conv3_v, eps,
     tile_c: tl.constexpr, tile_s: tl.constexpr,
 ):  # fmt: skip
@@ -51,13 +55,20 @@ def back_kernel(
     logit = tl.load(logits + first + c, mask=on_c, other=-float("inf"))
     share = tl.exp(logit - tl.max(logit, 0))
     share = share / tl.sum(share, 0)
-    press, bias = tl.load(pushed + here), tl.load(beta + c, mask=on_c, other=0.0).to(tl.float32)
+    bias, many = tl.load(beta + c, mask=on_c, other=0.0).to(tl.float32), tl.arange(0, 64)
+    press = tl.zeros([64], tl.float32)
+    for begin in range(0, push_pieces, 64):
+        press += tl.load(
+            pushed + (begin + many) * (all_maps // each) + here, mask=begin + many < push_pieces, other=0.0
+        )
+    press = tl.sum(press, 0)
     sharp = 1.0 / tl.sqrt_rn(tl.load(variance + first + c, mask=on_c, other=1.0) + eps)
     gain = tl.load(gamma + c, mask=on_c, other=0.0).to(tl.float32) * sharp
     on_scale, whole = tl.zeros([tile_c], tl.float32), tl.zeros([tile_c], tl.float32)
     for begin in range(0, height, tile_s):
         opened = strip(h + begin, tile_c, tile_s, each, height - begin, height)
-        on_scale += tl.sum(opened * strip(rows + begin, tile_c, tile_s, each, height - begin, height), 1)
+        on_scale += tl.sum(opened * pieced(rows + begin, row_pieces, all_maps * height, tile_c, tile_s, each,
+                                           height - begin, height), 1)  # fmt: skip
         whole += tl.sum(strip(row_sums + begin, tile_c, tile_s, each, height - begin, height), 1)
     apart = on_scale - press * tl.load(mean + first + c, mask=on_c, other=0.0)
     on_share = gain * apart + press * bias
@@ -80,13 +91,13 @@ def back_kernel(
     mix = tl.load(conv1 + c[:, None] * conv1_o + c[None, :] * conv1_i, mask=pair, other=0.0).to(tl.float32)
     whole, lost, gone = tl.sum(on_seen, 1), tl.where(up == 0, on_seen, 0.0), tl.where(up == 2, on_seen, 0.0)
     on_mix, on_bias = along(
-        rows, h, row_sums, on_rows + first * height, all_maps * height, factor, at_mean, beyond, mix, whole,
+        rows, row_pieces, h, row_sums, on_rows + first * height, all_maps * height, factor, at_mean, beyond, mix, whole,
         tl.sum(lost, 1), tl.sum(gone, 1), each, height, width, tile_c, tile_s,
     )  # fmt: skip
     lost, gone = tl.where(left == 0, on_seen, 0.0), tl.where(left == 2, on_seen, 0.0)
     more, on_more = along(
-        columns, w, column_sums, on_columns + first * width, all_maps * width, factor, at_mean, beyond, mix,
-        whole * 0.0, tl.sum(lost, 1), tl.sum(gone, 1), each, width, height, tile_c, tile_s,
+        columns, column_pieces, w, column_sums, on_columns + first * width, all_maps * width, factor, at_mean, beyond,
+        mix, whole * 0.0, tl.sum(lost, 1), tl.sum(gone, 1), each, width, height, tile_c, tile_s,
     )  # fmt: skip
     on_mix, on_bias = on_mix + more, on_bias + on_more
 
@@ -108,7 +119,7 @@ def back_kernel(
 
 @triton.jit
 def along(
-    strips, gates, sums, out, step, factor, at_mean, beyond, mix, seen, at_end, at_start, each, length, other,
+    strips, pieces, gates, sums, out, step, factor, at_mean, beyond, mix, seen, at_end, at_start, each, length, other,
     tile_c: tl.constexpr, tile_s: tl.constexpr,
 ):  # fmt: skip
     """What goes back to a group's sums of rows, or of columns, written to `out`; and to the 1×1 convolution."""
@@ -117,9 +128,10 @@ def along(
     for begin in range(0, length, tile_s):
         s = begin + tl.arange(0, tile_s)[None, :]
         opened = strip(gates + begin, tile_c, tile_s, each, length - begin, length)
-        on = factor * strip(strips + begin, tile_c, tile_s, each, length - begin, length)
-        on += at_mean * strip(strips + step + begin, tile_c, tile_s, each, length - begin, length)
-        on += beyond * strip(strips + 2 * step + begin, tile_c, tile_s, each, length - begin, length)
+        at, left = strips + begin, length - begin
+        on = factor * pieced(at, pieces, step, tile_c, tile_s, each, left, length)
+        on += at_mean * pieced(at + pieces * step, pieces, step, tile_c, tile_s, each, left, length)
+        on += beyond * pieced(at + 2 * pieces * step, pieces, step, tile_c, tile_s, each, left, length)
         on *= opened * (1.0 - opened)
         on_bias += tl.sum(on, 1)
         line = strip(sums + begin, tile_c, tile_s, each, length - begin, length) / other
@@ -128,6 +140,15 @@ def along(
         back -= tl.where(s == length - 1, at_end[:, None], 0.0) + tl.where(s == 0, at_start[:, None], 0.0)
         tl.store(out + c * length + s, back, mask=(c < each) & (s < length))
     return on_mix, on_bias
+
+
+@triton.jit
+def pieced(
+    pointer, pieces, per_piece, tile_c: tl.constexpr, tile_s: tl.constexpr, left_c, left_s, step
+):  # fmt: skip
+    """A `tiles.strip`, summed over its pieces."""
+    c, s = tl.arange(0, tile_c)[:, None], tl.arange(0, tile_s)[None, :]
+    return joined(pointer + c * step + s, pieces, per_piece, (c < left_c) & (s < left_s))
 
 
 @triton.jit
@@ -157,44 +178,50 @@ def close_kernel(total, on_taps, beta, conv3, bias3, each, conv3_o, conv3_i, con
     tl.store(whole + places, more + fixed[:, None, None] * returned[None, :, :], mask=pair)
 
 
-def back(
-    x: Tensor, rows: Tensor, columns: Tensor, pushed: Tensor, kept: Kept, groups: int, conv1: Tensor, gamma: Tensor,
-    beta: Tensor, conv3: Tensor, eps: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """y's slope (2, B, C), gradients of the sums of rows, of columns, of the corners (B, C, 2, 2), and the shares.
+class Back:
+    """What `spread` wants, and every program's share of the weights' gradients, (B·G, `sizes` and one).
 
     Args:
-        x: The map.
-        rows: (3, B, C, H), as `reading.slopes` gives them.
-        columns: (3, B, C, W), likewise.
-        pushed: (B, G), the sums of m's gradient.
-        kept: What the forward pass left.
-        groups, conv1, gamma, beta, conv3, eps: The block's.
+        x: The map's form.
+        groups: How many.
+        conv1, conv3: The strides of both convolutions' weights.
+        eps: The norm's.
+        pieces: How many the sums of m's gradient come in, those of rows, and those of columns.
     """
-    batch, channels, height, width = x.shape
-    each = channels // groups
-    slope, corners = rows.new_empty(2, batch, channels), rows.new_empty(batch, channels, 2, 2)
-    on_rows, on_columns = rows.new_empty(batch, channels, height), rows.new_empty(batch, channels, width)
-    shares = rows.new_empty(batch * groups, size(each))
-    back_kernel[(batch * groups,)](
-        x, rows, columns, pushed, kept.h, kept.w, kept.rows, kept.columns, kept.logits, kept.mean, kept.variance,
-        kept.scale, conv1, gamma, beta, conv3, slope, on_rows, on_columns, corners, shares, batch * channels, groups,
-        each, height, width, size(each), *x.stride(), *conv1.stride()[:2], *conv3.stride(), eps,
-        power(each), min(power(max(height, width)), MIXED // power(each) ** 2),
-        num_warps=4 if each < WIDEST // 2 else 8,
-    )  # fmt: skip
-    return slope, on_rows, on_columns, corners, shares
+
+    def __init__(
+        self, x: Form, groups: int, conv1: Strides, conv3: Strides, eps: float, pieces: tuple[int, int, int]
+    ) -> None:
+        batch, channels, height, width = x.shape
+        each, maps = channels // groups, batch * channels
+        held = sum(sizes(each)) + 1
+        self._sizes = [2 * maps, maps * height, maps * width, 4 * maps, batch * groups * held]
+        self._shares = batch * groups, held
+        self._launch = Launch(
+            back_kernel, batch * groups, maps, groups, each, height, width, held, *pieces, *x.strides, *conv1[:2],
+            *conv3, eps, power(each), min(power(max(height, width)), MIXED // power(each) ** 2),
+            num_warps=4 if each < WIDEST // 2 else 8,
+        )  # fmt: skip
+
+    def __call__(
+        self, x: Tensor, rows: Tensor, columns: Tensor, pushed: Tensor, kept: Kept, weights: Weights
+    ) -> tuple[Returned, Tensor]:
+        conv1, _, gamma, beta, conv3, _ = weights
+        *small, shares = rows.new_empty(sum(self._sizes)).split_with_sizes(self._sizes)
+        self._launch(
+            x, rows, columns, pushed, kept.h, kept.w, kept.rows, kept.columns, kept.logits, kept.mean, kept.variance,
+            kept.scale, conv1, gamma, beta, conv3, *small, shares,
+        )  # fmt: skip
+        return Returned(*small), shares.view(self._shares)
 
 
-def close(shares: Tensor, on_taps: Tensor, beta: Tensor, conv3: Tensor, bias3: Tensor) -> Tensor:
-    """The gradients of all weights, float32, as a program's shares lie, from `back`'s shares and `spread`'s taps."""
-    total, each = shares.sum(0), len(beta)
-    close_kernel[(1,)](total, on_taps, beta, conv3, bias3, each, *conv3.stride(), power(each), num_warps=4)
-    return total
+class Close:
+    """The gradients of all weights, float32, one after the other: from `Back`'s shares and `Spread`'s taps."""
 
+    def __init__(self, each: int, conv3: Strides) -> None:
+        self._launch = Launch(close_kernel, 1, each, *conv3, power(each), num_warps=4)
 
-def named(total: Tensor, conv1: Tensor, conv3: Tensor) -> tuple[Tensor, ...]:
-    """What `close` gives, in the block's order."""
-    each = len(conv1)
-    on_mix, bias1, gamma, beta, bias3, on_conv3, _ = total.split([each**2, *[each] * 4, 9 * each**2, 1])
-    return on_mix.view(conv1.shape), bias1, gamma, beta, on_conv3.view(conv3.shape), bias3
+    def __call__(self, shares: Tensor, on_taps: Tensor, weights: Weights) -> Tensor:
+        total = shares.sum(0)
+        self._launch(total, on_taps, weights.beta, weights.conv3, weights.bias3)
+        return total[:-1]

@@ -2,12 +2,30 @@
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-untyped"
 
+from typing import NamedTuple
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from attnzoo.kernels.triton.tiles import box, lies_in_channels, locate, spots, strip, tile
+from attnzoo.kernels.triton.kept import Kept
+from attnzoo.kernels.triton.launching import Form, Launch, like
+from attnzoo.kernels.triton.tiles import box, locate, spots, strip, tile
+
+
+class Returned(NamedTuple):
+    """What the small maths gives, float32.
+
+    slope: (2, B, C), y's gradient through mean and variance: that at the mean, and what it grows by from there on.
+    rows: (B, C, H), the gradient of the sums of rows; columns: (B, C, W); corners: (B, C, 2, 2), of the corners.
+    """
+
+    slope: Tensor
+    rows: Tensor
+    columns: Tensor
+    corners: Tensor
+
 
 HELD = 512  # values at a time: a program holds fifteen of each
 
@@ -113,36 +131,32 @@ def spread_kernel(
     tl.store(to + 8, tl.sum(tl.sum(on_8, 2), 1), mask=there)
 
 
-def spread(
-    x: Tensor, h: Tensor, w: Tensor, grad: Tensor, factor: Tensor, push: Tensor, taps: Tensor, scale: Tensor,
-    mean: Tensor, slope: Tensor, rows: Tensor, columns: Tensor, corners: Tensor,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+class Spread:
     """The gradients of x, as it lies in memory, and of the taps, (c, 3, 3).
 
     Args:
-        x: The map.
-        h: (B, C, H), a factor of y.
-        w: (B, C, W), likewise.
-        grad: The gradient of EMA's output.
-        factor: σ(m), (B, G, H, W).
-        push: m's gradient, likewise.
-        taps: (c, 3, 3).
-        scale: (B, C), y's factor in m.
-        mean: (B, C), y's.
-        slope: (2, B, C), y's gradient through mean and variance: that at the mean, and what it grows by from there on.
-        rows: (B, C, H), the gradient of the sums of rows.
-        columns: (B, C, W), of columns.
-        corners: (B, C, 2, 2), of the corners.
+        x: The map's form.
+        groups: How many.
+        grad: Of the gradient of EMA's output.
+        push: Of m's gradient, (B, G, H, W); that of σ(m) lies alike.
     """
-    batch, channels, height, width = x.shape
-    out = torch.empty_like(x)
-    cut = tile(x, HELD // 2 if lies_in_channels(x) else HELD)  # places apart in memory cost registers
-    group = taps.shape[0]
-    pieces = cut.down(height) * cut.along(width) * batch * channels // group
-    on_taps = x.new_empty(pieces, group, 3, 3, dtype=torch.float32)
-    spread_kernel[cut.grid(x)](
-        x, h, w, grad, factor, push, taps, scale, slope, mean, rows, columns, corners, out, on_taps,
-        *x.shape, *x.stride(), *grad.stride(), *factor.stride(), *push.stride(), *out.stride(), group,
-        cut.channels, cut.rows, cut.columns, cut.span, **cut.options,
-    )  # fmt: skip
-    return out, on_taps.sum(0)
+
+    def __init__(self, x: Form, groups: int, grad: Form, push: Form) -> None:
+        batch, channels, height, width = x.shape
+        group = channels // groups
+        cut = tile(x, HELD // 2 if x.lies_in_channels else HELD)  # places apart in memory cost registers
+        self._on_taps = (cut.down(height) * cut.along(width) * batch * groups, group, 3, 3)
+        self._launch = Launch(
+            spread_kernel, cut.programs(x), *x.shape, *x.strides, *grad.strides, *push.strides, *push.strides,
+            *like(x, x.shape, x.dtype).strides, group, *cut, **cut.options,
+        )  # fmt: skip
+
+    def __call__(
+        self, x: Tensor, grad: Tensor, factor: Tensor, push: Tensor, kept: Kept, small: Returned
+    ) -> tuple[Tensor, Tensor]:
+        out, on_taps = torch.empty_like(x), x.new_empty(self._on_taps, dtype=torch.float32)
+        self._launch(
+            x, kept.h, kept.w, grad, factor, push, kept.taps, kept.scale, small.slope, kept.mean, small.rows,
+            small.columns, small.corners, out, on_taps,
+        )  # fmt: skip
+        return out, on_taps.sum(0)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import triton
 import triton.language as tl
-from torch import Tensor
+
+from attnzoo.kernels.triton.launching import Form
 
 ELEMENTS = 4096  # of a piece that is only read: 32 for each of 128 threads, eight 16-byte loads of float32 in flight
 SPAN = 64  # rows that one program walks down: column sums leave it once for all of them
@@ -23,12 +24,9 @@ class Tile(NamedTuple):
     columns: int
     span: int
 
-    def grid(self, x: Tensor) -> tuple[int]:
+    def programs(self, x: Form) -> int:
         batch, channels, height, width = x.shape
-        return (batch * self.across(channels) * self.down(height) * self.along(width),)
-
-    def across(self, channels: int) -> int:
-        return pieces(channels, self.channels)
+        return batch * pieces(channels, self.channels) * self.down(height) * self.along(width)
 
     def down(self, height: int) -> int:
         return pieces(height, self.span)
@@ -41,12 +39,12 @@ class Tile(NamedTuple):
         return options(self.channels * self.rows * self.columns)
 
 
-def tile(x: Tensor, elements: int | None = None) -> Tile:
+def tile(x: Form, elements: int | None = None) -> Tile:
     """The piece for passes that treat channels apart: wide along what lies next to each other in memory."""
     elements = ELEMENTS if elements is None else elements
     batch, channels, height, width = x.shape
     beside, columns = 1, min(elements, power(width))
-    if lies_in_channels(x):
+    if x.lies_in_channels:
         beside = min(SIDE, elements, power(channels))
         columns = min(SIDE, max(1, elements // beside), power(width))
     rows = min(max(1, elements // beside // columns), power(height))
@@ -56,18 +54,13 @@ def tile(x: Tensor, elements: int | None = None) -> Tile:
     return Tile(beside, rows, columns, span)
 
 
-def lies_in_channels(x: Tensor) -> bool:
-    """Whether neighbours in memory are neighbours in channels: `channels_last` and its like."""
-    return x.stride(1) == 1 and x.shape[1] > 1 and x.stride(3) != 1
-
-
 def power(number: int) -> int:
     """The power of two that holds a number."""
     return 1 << (number - 1).bit_length()
 
 
 def pieces(length: int, each: int) -> int:
-    """How many pieces make a length; Triton's own `cdiv` takes ten times as long, and a forward asks thirty times."""
+    """How many pieces make a length."""
     return -(-length // each)
 
 
@@ -113,3 +106,17 @@ def strip(pointer, tile_c: tl.constexpr, tile_s: tl.constexpr, left_c, left_s, s
     """A (channels, positions) piece of float32 factors that lie one after the other, zero where there are none."""
     c, s = tl.arange(0, tile_c)[:, None], tl.arange(0, tile_s)[None, :]
     return tl.load(pointer + c * step + s, mask=(c < left_c) & (s < left_s), other=0.0)
+
+
+@triton.jit
+def joined(pointer, pieces, per_piece, seen):
+    """The sum over pieces, always in the same order; four loads are under way at a time."""
+    value = tl.load(pointer, mask=seen, other=0.0)
+    for piece in range(1, pieces, 4):
+        at = pointer + piece * per_piece
+        first = tl.load(at, mask=seen, other=0.0)
+        second = tl.load(at + per_piece, mask=seen & (piece + 1 < pieces), other=0.0)
+        third = tl.load(at + 2 * per_piece, mask=seen & (piece + 2 < pieces), other=0.0)
+        fourth = tl.load(at + 3 * per_piece, mask=seen & (piece + 3 < pieces), other=0.0)
+        value += (first + second) + (third + fourth)
+    return value

@@ -79,3 +79,4 @@ def test_what_is_served() -> None:
     assert kernels.serves(x)
     assert not kernels.serves(x.double())
     assert not kernels.serves(x[..., None])
+    assert not kernels.serves(x[..., :1, :1])

@@ -1,8 +1,10 @@
 """How small maps are cut: the interpreter takes up to a tenth of a second for each program."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from attnzoo.kernels.triton import applying, one_launch, reading, returning, spreading, tiles
+from attnzoo.kernels.triton import applying, gradients, one_launch, outputs, reading, returning, spreading, tiles
 
 from .ground import DEVICE
 
@@ -18,6 +20,14 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spreading, "HELD", 16)
     monkeypatch.setattr(applying, "HELD", 16)
     monkeypatch.setattr(applying, "DEEP", 2)
+
+
+@pytest.fixture(autouse=True)
+def nothing_prepared() -> Iterator[None]:
+    """What is made for a form is made anew, as large as this test wants its pieces."""
+    yield
+    outputs.prepared.cache_clear()
+    gradients.prepared.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attnzoo.blocks.ema import EMA
 from attnzoo.kernels.triton import one_launch
+from attnzoo.kernels.triton.launching import form
 
 from .ground import DEVICE, LAYOUTS, Fused, far, readable, weights_of, with_gradients
 
@@ -92,7 +93,7 @@ def test_channels_last_in_many_pieces(small_pieces: None) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_ema_in_one_launch(dtype: torch.dtype, in_one_launch: None) -> None:
     torch.manual_seed(8)
-    assert one_launch.serves(torch.empty(1, 6, 5, 7), 2)
+    assert one_launch.serves(form(torch.empty(1, 6, 5, 7)), 2)
     both((1, 6, 5, 7), 2, dtype)
 
 
@@ -111,10 +112,10 @@ def test_one_launch_of_large_means(in_one_launch: None) -> None:
 
 def test_one_launch_leaves_others_to_five() -> None:
     many = torch.empty(4, 32, 8, 8)
-    assert one_launch.serves(many, 32)
-    assert not one_launch.serves(many[:1], 32)  # few programs
-    assert not one_launch.serves(many.contiguous(memory_format=torch.channels_last), 32)
-    assert not one_launch.serves(torch.empty(1, 1, 1).expand(128, 512, 512)[:, None], 1)  # large groups
+    assert one_launch.serves(form(many), 32)
+    assert not one_launch.serves(form(many[:1]), 32)  # few programs
+    assert not one_launch.serves(form(many.contiguous(memory_format=torch.channels_last)), 32)
+    assert not one_launch.serves(form(torch.empty(1, 1, 1).expand(128, 512, 512)[:, None]), 1)  # large groups
 
 
 def test_small_maths_in_the_words_of_torch(in_words_of_torch: None) -> None:
