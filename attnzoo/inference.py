@@ -13,6 +13,7 @@ from attnzoo.blocks import _parts
 from attnzoo.errors import AttnzooError, listing
 from attnzoo.hosts import is_compiled, wrapper_of
 from attnzoo.hosts._furnish import Furnished, furnish, own_class
+from attnzoo.replay import Replay
 
 Model = TypeVar("Model", bound=nn.Module)
 Layout = Literal["auto", "contiguous", "channels_last"]
@@ -47,6 +48,7 @@ def for_inference(model: Model, example: Tensor | None = None, *, layout: Layout
         model: Any network, furnished or not; neither wrapped nor compiled (compile the copy).
         example: A batch as it is going to come, for a model on a CUDA device: its forward is recorded as a CUDA graph,
             and inputs of this shape and type replay it. Others run as usual. The result is a new tensor each time.
+            Attention on a skip that hears no decoder is recorded beside the rest, on a stream of its own.
         layout: How weights and maps lie in memory. `auto` is `channels_last` for networks in half precision on a CUDA
             device, whose tensor cores want it, and the model's own elsewhere.
 
@@ -64,36 +66,6 @@ def for_inference(model: Model, example: Tensor | None = None, *, layout: Layout
     if example is not None:
         cast("Any", prepared).replay = Replay(prepared, example)
     return prepared
-
-
-class Replay:
-    """A forward pass as a CUDA graph, for inputs of one shape, type and device."""
-
-    def __init__(self, model: nn.Module, example: Tensor) -> None:
-        self.given = example.detach().clone()
-        stream: Any = cast("Any", torch.cuda).Stream(self.given.device)  # what allocates at first use does it there
-        stream.wait_stream(torch.cuda.current_stream(self.given.device))
-        with torch.inference_mode(), torch.cuda.stream(stream):
-            for _ in range(3):
-                model(self.given)
-        torch.cuda.current_stream(self.given.device).wait_stream(stream)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(self.graph):
-            self.result: Any = model(self.given)
-
-    def fits(self, inputs: tuple[Any, ...]) -> bool:
-        """Whether this is what was recorded."""
-        if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
-            return False
-        one, own = inputs[0], self.given
-        alike = one.shape == own.shape and one.dtype == own.dtype and one.device == own.device
-        asked = torch.is_grad_enabled() and one.requires_grad
-        return alike and not asked and not torch.is_autocast_enabled(own.device.type)
-
-    def __call__(self, x: Tensor) -> Any:
-        self.given.copy_(x)
-        self.graph.replay()
-        return torch.utils._pytree.tree_map_only(Tensor, torch.clone, self.result)
 
 
 class Prepared(Furnished):

@@ -21,11 +21,13 @@ def compiling(session: Session) -> None:
         return
     plain = [((batch, channels, side, side), dtype, dtype, False) for channels, side, batch, dtype in cases(session)]
     half = torch.bfloat16
-    # the networks': batch 1 for the frames per second, batch 8 for the training step, with and without autocast
+    # the networks': batch 1 for the frames per second; batch 8 for the training step, with and without autocast
     sides = {(channels, side) for channels, side, *_ in cases(session)}
     plain += [((1, channels, side, side), half, half, True) for channels, side in sides]
     for weights, dtype in ((torch.float32, torch.float32), (torch.float32, half)):
-        plain += [((8, channels, side, side), dtype, weights, False) for channels, side in sides]
+        plain += [
+            ((8, channels, side, side), dtype, weights, last) for last in (True, False) for channels, side in sides
+        ]
     first = SHAPES[0]
     plain += [(first, dtype, dtype, last) for dtype in (half, torch.float16) for last in (False, True)]
     plain += [(shape, torch.float32, torch.float32, last) for shape in SHAPES for last in (False, True)]
