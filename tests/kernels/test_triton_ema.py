@@ -61,9 +61,15 @@ def test_the_kernels_on_the_gpu() -> None:
 def test_the_kernels_compile_for_a_gpu_that_is_not_here(generation: int) -> None:
     """Machine code for A100 and H100/H200, each type, contiguous and channels_last; two registers are spilt at most."""
     found = child([str(CASES / "machine_code.py"), str(generation)]).splitlines()
-    passes = {"strips", "gates", "moments", "finish", "apply", "close", "back", "slopes", "spread"}
-    assert {line.split()[-2] for line in found} == {f"{name}_kernel" for name in {*passes, "single"}}
-    assert len({tuple(line.split()[:-1]) for line in found}) == 3 * (2 * len(passes) + 1)  # types, layouts
+    passes = {"strips", "gates", "moments", "finish", "close", "back", "slopes"}
+    own = {"contiguous_format": {"apply", "spread", "single"}, "channels_last": {"apply_last", "spread_last"}}
+    expected = {
+        (str(dtype), f"torch.{layout}", f"{name}_kernel")
+        for dtype in (torch.float32, torch.float16, torch.bfloat16)
+        for layout, names in own.items()
+        for name in passes | names
+    }
+    assert {tuple(line.split()[:-1]) for line in found} == expected
     assert [line for line in found if int(line.split()[-1]) > 8] == []
 
 

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from attnzoo.kernels.triton import tiles
+from attnzoo.kernels.triton import channels_last, tiles
 from attnzoo.kernels.triton.kept import Kept
 from attnzoo.kernels.triton.launching import Form, Launch, like
 from attnzoo.kernels.triton.tiles import options, pieces, power
@@ -148,7 +148,7 @@ class Apply:
 
     def __init__(self, x: Form, groups: int) -> None:
         out = like(x, x.shape, x.dtype)
-        self._launch = _launch(x, groups, x, out, out, backward=False)
+        self._launch, _ = _launch(x, groups, x, out, out, backward=False)
 
     def __call__(self, x: Tensor, kept: Kept) -> Tensor:
         out = torch.empty_like(x)
@@ -165,10 +165,8 @@ class Press:
         self._layout = torch.channels_last if x.lies_in_channels else torch.contiguous_format
         self._size = batch, groups, height, width
         self.push, factor = (like(x, self._size, dtype, self._layout) for dtype in (torch.float32, x.dtype))
-        cut = group(x, groups)
-        self.pieces = pieces(height, cut.rows * cut.deep) * pieces(width, cut.columns)
+        self._launch, self.pieces = _launch(x, groups, grad, self.push, factor, backward=True)
         self._sums = self.pieces, batch, groups
-        self._launch = _launch(x, groups, grad, self.push, factor, backward=True)
 
     def __call__(self, x: Tensor, kept: Kept, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         push = torch.empty(self._size, dtype=torch.float32, device=x.device, memory_format=self._layout)
@@ -182,12 +180,16 @@ def _read(kept: Kept) -> tuple[Tensor, ...]:
     return kept.taps, kept.scale, kept.mean, kept.h, kept.w, kept.offset
 
 
-def _launch(x: Form, groups: int, grad: Form, out: Form, factor: Form, *, backward: bool) -> Launch:
+def _launch(x: Form, groups: int, grad: Form, out: Form, factor: Form, *, backward: bool) -> tuple[Launch, int]:
+    """And how many pieces the sums come in."""
+    if channels_last.serves(x, groups):
+        return channels_last.applying(x, groups, grad, out, factor, backward=backward)
     batch, channels, height, width = x.shape
     cut = group(x, groups)
-    strips = batch * pieces(groups, cut.groups) * pieces(width, cut.columns)
-    return Launch(
-        apply_kernel, strips * pieces(height, cut.rows * cut.deep), batch, groups, channels // groups, height, width,
+    sums = pieces(height, cut.rows * cut.deep) * pieces(width, cut.columns)
+    launch = Launch(
+        apply_kernel, batch * pieces(groups, cut.groups) * sums, batch, groups, channels // groups, height, width,
         *x.strides, *grad.strides, *out.strides, *factor.strides, backward, *cut,
         **options(cut.groups * cut.channels * cut.rows * cut.columns),
     )  # fmt: skip
+    return launch, sums

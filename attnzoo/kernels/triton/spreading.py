@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from attnzoo.kernels.triton import channels_last
 from attnzoo.kernels.triton.kept import Kept
 from attnzoo.kernels.triton.launching import Form, Launch, like
 from attnzoo.kernels.triton.tiles import box, locate, spots, strip, tile
@@ -143,13 +144,17 @@ class Spread:
 
     def __init__(self, x: Form, groups: int, grad: Form, push: Form) -> None:
         batch, channels, height, width = x.shape
-        group = channels // groups
-        cut = tile(x, HELD // 2 if x.lies_in_channels else HELD)  # places apart in memory cost registers
-        self._on_taps = (cut.down(height) * cut.along(width) * batch * groups, group, 3, 3)
-        self._launch = Launch(
-            spread_kernel, cut.programs(x), *x.shape, *x.strides, *grad.strides, *push.strides, *push.strides,
-            *like(x, x.shape, x.dtype).strides, group, *cut, **cut.options,
-        )  # fmt: skip
+        group, out = channels // groups, like(x, x.shape, x.dtype)
+        if channels_last.serves(x, groups):
+            self._launch, pieces = channels_last.spreading(x, groups, grad, push, out)
+        else:
+            cut = tile(x, HELD // 2 if x.lies_in_channels else HELD)  # places apart in memory cost registers
+            pieces = cut.down(height) * cut.along(width)
+            self._launch = Launch(
+                spread_kernel, cut.programs(x), *x.shape, *x.strides, *grad.strides, *push.strides, *push.strides,
+                *out.strides, group, *cut, **cut.options,
+            )  # fmt: skip
+        self._on_taps = (pieces * batch * groups, group, 3, 3)
 
     def __call__(
         self, x: Tensor, grad: Tensor, factor: Tensor, push: Tensor, kept: Kept, small: Returned

@@ -4,7 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from attnzoo.kernels.triton import applying, gradients, one_launch, outputs, reading, returning, spreading, tiles
+from attnzoo.kernels.triton import (
+    applying,
+    channels_last,
+    gradients,
+    one_launch,
+    outputs,
+    reading,
+    returning,
+    spreading,
+    tiles,
+)
 
 from .ground import DEVICE
 
@@ -20,6 +30,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spreading, "HELD", 16)
     monkeypatch.setattr(applying, "HELD", 16)
     monkeypatch.setattr(applying, "DEEP", 2)
+    for name, few in {"SIDE": 4, "COLUMNS": 4, "NARROW": 4, "DEEP": 2, "LONG": 2}.items():
+        monkeypatch.setattr(channels_last, name, few)
 
 
 @pytest.fixture(autouse=True)

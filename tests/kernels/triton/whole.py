@@ -85,9 +85,19 @@ def test_ema_in_many_pieces(small_pieces: None) -> None:
     both((1, 2, 6, 9), 1)
 
 
-def test_channels_last_in_many_pieces(small_pieces: None) -> None:
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [
+        pytest.param(4, 2, id="groups of two"),
+        pytest.param(6, 6, id="one channel a group"),
+        pytest.param(4, 1, id="one group"),
+        pytest.param(6, 2, id="groups of three, by the passes for any layout"),
+        pytest.param(8, 1, id="a group wider than a piece, likewise"),
+    ],
+)
+def test_channels_last_in_many_pieces(channels: int, groups: int, small_pieces: None) -> None:
     torch.manual_seed(5)
-    both((1, 4, 5, 6), 2, layout="channels_last")
+    both((1, channels, 5, 6), groups, layout="channels_last")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
