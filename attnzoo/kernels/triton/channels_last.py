@@ -1,7 +1,7 @@
 """The two passes that know of groups, for maps whose channels lie next to each other in memory.
 
-There a thread reads several channels at once and adds up a group, or the near part of a wide one, by itself. For that the channels of a group must be a
-power of two, known when the kernel is compiled; others are left to the passes that take any layout.
+There a thread reads several channels at once and adds up a group, or its own part of a wide one. For that a group's
+channels must be a power of two, known when the kernel is compiled; others are left to the passes for any layout.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,import-untyped"
