@@ -21,8 +21,8 @@ from attnzoo.errors import AttnzooError
 from attnzoo.registry import register
 
 
-@register("brittle", paper="none", year=2026, reference="none")
-class Brittle(nn.Module):
+@register("fragile", paper="none", year=2026, reference="none")
+class Fragile(nn.Module):
     """Fails in its forward."""
     kind = "mix"
 
@@ -30,7 +30,7 @@ class Brittle(nn.Module):
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
-        raise RuntimeError("the map is too brittle.\\nsecond line")
+        raise RuntimeError("the map is too fragile.\\nsecond line")
 
 
 @register("evasive", paper="none", year=2026, reference="none")
@@ -90,10 +90,10 @@ def test_the_last_arm_is_built_too(tiny: Recipe) -> None:
 
 
 def test_a_failing_forward_names_site_and_block(tiny: Recipe) -> None:
-    error = refusal(tiny.override({"model.attention": "se:reduction=2+brittle"}))
+    error = refusal(tiny.override({"model.attention": "se:reduction=2+fragile"}))
     assert error.message == (
-        "`se:reduction=2+brittle` cannot take a training step on 2 × 32×32 pixels"
-        " (`brittle` at skip level 1): the map is too brittle"
+        "`se:reduction=2+fragile` cannot take a training step on 2 × 32×32 pixels"
+        " (`fragile` at skip level 1): the map is too fragile"
     )
     assert error.hint == "leave the arm out, or mend its block"
 
