@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnzoo.kernels.triton import channels_last, tiles
 from attnzoo.kernels.triton.kept import Kept
-from attnzoo.kernels.triton.launching import Form, Launch, like
+from attnzoo.kernels.triton.launching import Form, Launch, like, new
 from attnzoo.kernels.triton.tiles import options, pieces, power
 
 HELD = 2048  # values of x that a program holds at a time: thrice, as its neighbours to the left and right come along
@@ -147,7 +147,7 @@ class Apply:
     """x · σ(m), as x lies in memory."""
 
     def __init__(self, x: Form, groups: int) -> None:
-        out = like(x, x.shape, x.dtype)
+        out = like(x)
         self._launch, _ = _launch(x, groups, x, out, out, backward=False)
 
     def __call__(self, x: Tensor, kept: Kept) -> Tensor:
@@ -164,7 +164,7 @@ class Press:
         # groups lie in memory as x's channels do
         self._layout = torch.channels_last if x.lies_in_channels else torch.contiguous_format
         self._size = batch, groups, height, width
-        self.push, factor = (like(x, self._size, dtype, self._layout) for dtype in (torch.float32, x.dtype))
+        self.push, factor = (new(x, self._size, dtype, self._layout) for dtype in (torch.float32, x.dtype))
         self._launch, self.pieces = _launch(x, groups, grad, self.push, factor, backward=True)
         self._sums = self.pieces, batch, groups
 

@@ -6,7 +6,7 @@ needs for them. So a pass is made for a form and kept; called, it is pointers an
 
 # mypy: disable-error-code="no-any-unimported,import-untyped"
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +15,6 @@ from triton.runtime.jit import KernelInterface
 
 KEPT = 256  # forms: what a program of many image sizes has at hand; the others are made again, not compiled again
 ALIGNED = 16  # bytes: a kernel for such a pointer reads four float32 at a time
-
 
 Strides = tuple[int, ...]
 
@@ -42,15 +41,16 @@ def form(tensor: Tensor) -> Form:
     )  # fmt: skip
 
 
-def like(
-    x: Form, shape: Sequence[int], dtype: torch.dtype, layout: torch.memory_format = torch.preserve_format
-) -> Form:
-    """That of a new tensor on x's device: laid out as torch lays out one like x, unless its layout is said."""
-    if layout == torch.preserve_format:
-        there = torch.empty_like(torch.empty_strided(x.shape, x.strides, device="meta"))
-    else:
-        there = torch.empty(tuple(shape), device="meta", memory_format=layout)
-    return Form(tuple(shape), there.stride(), dtype, x.device, aligned=True)
+def like(x: Form) -> Form:
+    """That of what `torch.empty_like` gives for x."""
+    strides = torch.empty_like(torch.empty_strided(x.shape, x.strides, device="meta")).stride()
+    return Form(x.shape, strides, x.dtype, x.device, aligned=True)
+
+
+def new(x: Form, shape: tuple[int, ...], dtype: torch.dtype, layout: torch.memory_format) -> Form:
+    """That of a new tensor on x's device."""
+    strides = torch.empty(shape, device="meta", memory_format=layout).stride()
+    return Form(shape, strides, dtype, x.device, aligned=True)
 
 
 class Launch:

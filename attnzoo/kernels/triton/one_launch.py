@@ -247,7 +247,7 @@ class Single:
         batch, channels, height, width = x.shape
         held, each = cut(x), channels // groups
         self._launch = Launch(
-            single_kernel, batch * groups, groups, each, height, width, *x.strides, *like(x, x.shape, x.dtype).strides,
+            single_kernel, batch * groups, groups, each, height, width, *x.strides, *like(x).strides,
             *conv1[:2], *conv3, eps, power(each), held.rows, held.columns, power(height), LANES, num_warps=held.warps,
         )  # fmt: skip
 

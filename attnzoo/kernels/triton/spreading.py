@@ -144,7 +144,7 @@ class Spread:
 
     def __init__(self, x: Form, groups: int, grad: Form, push: Form) -> None:
         batch, channels, height, width = x.shape
-        group, out = channels // groups, like(x, x.shape, x.dtype)
+        group, out = channels // groups, like(x)
         if channels_last.serves(x, groups):
             self._launch, pieces = channels_last.spreading(x, groups, grad, push, out)
         else:
