@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
@@ -90,6 +91,17 @@ def test_a_skips_attention_waits_for_its_map_and_not_for_what_came_after(main: S
         "bottleneck.3", f"waits for {coarse.name}", "decoder.1.0", "decoder.1.3",
         f"waits for {fine.name}", "decoder.0.0", "decoder.0.3",
     ]  # fmt: skip
+
+
+def test_the_skips_of_another_library_as_well(main: Stream) -> None:
+    model = smp.Unet("resnet18", encoder_weights=None, decoder_channels=(32, 32, 16, 16, 16)).eval()
+    attnzoo.insert(model, "eca", seed=0)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = model(x)
+        with beside(model) as skips:
+            assert torch.equal(model(x), expected)
+    assert [len(skip.did) for skip in skips] == [1, 1, 1, 1]  # none waits for more than its map
 
 
 def test_blocks_in_a_row_go_one_after_the_other(main: Stream) -> None:
