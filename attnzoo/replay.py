@@ -24,16 +24,17 @@ class Replay:
 
     def __init__(self, model: nn.Module, example: Tensor) -> None:
         self.given = example.detach().clone()
-        beside = Beside(model)
-        stream = _cuda.Stream(self.given.device)  # what allocates at first use does it there
-        stream.wait_stream(_cuda.current_stream(self.given.device))
-        with torch.no_grad(), beside, _cuda.stream(stream):
-            for _ in range(3):
-                model(self.given)
-        _cuda.current_stream(self.given.device).wait_stream(stream)
         self.graph = _cuda.CUDAGraph()
-        with torch.no_grad(), beside, _cuda.graph(self.graph):
-            self.result: Any = model(self.given)
+        with torch.no_grad(), _cuda.device(self.given.device):
+            beside, now = Beside(model), _cuda.current_stream()
+            first = _cuda.Stream()  # what allocates at first use does it there
+            first.wait_stream(now)
+            with beside, _cuda.stream(first):
+                for _ in range(3):
+                    model(self.given)
+            now.wait_stream(first)
+            with beside, _cuda.graph(self.graph):
+                self.result: Any = model(self.given)
 
     def fits(self, inputs: tuple[Any, ...]) -> bool:
         """Whether this is what was recorded."""
@@ -121,7 +122,7 @@ class Beside:
         made = self._made.get(id(x))
         if made is None or made is self._latest or not made.still(x):
             return
-        self._away = _cuda.current_stream(x.device), x
+        self._away = _cuda.current_stream(), x
         stream = self._streams[block]
         stream.wait_event(made.event)
         _cuda.set_stream(stream)
