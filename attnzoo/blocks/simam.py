@@ -57,7 +57,7 @@ class SimAM(nn.Module):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         squares = (wide - wide.mean(axes, keepdim=True)).square()  # (B, C, *S)
         variance = squares.sum(axes, keepdim=True) / max(math.prod(x.shape[2:]) - 1, 1)  # (B, C, 1, 1)
-        importance = squares / (4 * (variance + self.e_lambda)) + 0.5  # (B, C, *S)
+        importance = squares * (0.25 / (variance + self.e_lambda)) + 0.5  # (B, C, *S)
         return importance.sigmoid().to(x.dtype)
 
     def extra_repr(self) -> str:
