@@ -60,7 +60,7 @@ def test_the_kernels_on_the_gpu() -> None:
 @pytest.mark.parametrize("generation", [80, 90])
 def test_the_kernels_compile_for_a_gpu_that_is_not_here(generation: int) -> None:
     """Machine code for A100 and H100/H200, each type, contiguous and channels_last; two registers are spilt at most."""
-    found = child([str(CASES / "machine_code.py"), str(generation)]).splitlines()
+    found = child(["-m", "tests.kernels.triton.machine_code", str(generation)]).splitlines()
     passes = {"strips", "gates", "moments", "finish", "close", "back", "slopes"}
     own = {"contiguous_format": {"apply", "spread", "single"}, "channels_last": {"apply_last", "spread_last"}}
     expected = {
@@ -76,7 +76,7 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(generation: int) -> None
 @needs_triton
 def test_a_form_met_again_starts_as_triton_would_start_it() -> None:
     """Five launches forward and five backward: the same grids, numbers, and forms of what is pointed to."""
-    assert child([str(CASES / "started.py")]) == "10 True\n"
+    assert child(["-m", "tests.kernels.triton.started", "90"]) == "10 True\n"
 
 
 def test_without_triton_nothing_is_served() -> None:

@@ -39,6 +39,12 @@ def widened(value, tile_g: tl.constexpr, each: tl.constexpr, tile_w: tl.constexp
 
 
 @triton.jit
+def row_of_taps(at):
+    """Three taps of each channel, one after the other."""
+    return tl.load(at)[:, None], tl.load(at + 1)[:, None], tl.load(at + 2)[:, None]
+
+
+@triton.jit
 def apply_last_kernel(
     x, taps, scale, mean, h, w, offset, grad, out, factor, sums, batch, channels, height, width,
     step_b, step_h, step_w, grad_b, grad_c, grad_h, grad_w, out_b, out_h, out_w, factor_b, factor_h, factor_w,
@@ -62,10 +68,9 @@ def apply_last_kernel(
     places = k[:, None] + (column * step_w)[None, :]
     inside, known = there[:, None] & on_w[None, :], (group + g < groups)[:, None] & on_w[None, :]
     before, behind = inside & (column > 0)[None, :], inside & (column < width - 1)[None, :]
-    tap = taps + k % each * 9
-    tap_0, tap_1, tap_2 = tl.load(tap)[:, None], tl.load(tap + 1)[:, None], tl.load(tap + 2)[:, None]
-    tap_3, tap_4, tap_5 = tl.load(tap + 3)[:, None], tl.load(tap + 4)[:, None], tl.load(tap + 5)[:, None]
-    tap_6, tap_7, tap_8 = tl.load(tap + 6)[:, None], tl.load(tap + 7)[:, None], tl.load(tap + 8)[:, None]
+    tap_0, tap_1, tap_2 = row_of_taps(taps + k % each * 9)
+    tap_3, tap_4, tap_5 = row_of_taps(taps + k % each * 9 + 3)
+    tap_6, tap_7, tap_8 = row_of_taps(taps + k % each * 9 + 6)
     gain = tl.load(scale + first + k, mask=there, other=0.0)[:, None]
     level = tl.load(mean + first + k, mask=there, other=0.0)[:, None]
     beside = strip(w + first * width + wide * tile_w, tile_c, tile_w, channels - channel, width - wide * tile_w, width)
@@ -129,10 +134,9 @@ def spread_last_kernel(
     grads = k[:, None] * grad_c + (column * grad_w)[None, :]
     factors, pushes = g[:, None] + (column * factor_w)[None, :], g[:, None] + (column * push_w)[None, :]
     before, behind = inside & (column > 0)[None, :], inside & (column < width - 1)[None, :]
-    tap = taps + k % each * 9
-    tap_0, tap_1, tap_2 = tl.load(tap)[:, None], tl.load(tap + 1)[:, None], tl.load(tap + 2)[:, None]
-    tap_3, tap_4, tap_5 = tl.load(tap + 3)[:, None], tl.load(tap + 4)[:, None], tl.load(tap + 5)[:, None]
-    tap_6, tap_7, tap_8 = tl.load(tap + 6)[:, None], tl.load(tap + 7)[:, None], tl.load(tap + 8)[:, None]
+    tap_0, tap_1, tap_2 = row_of_taps(taps + k % each * 9)
+    tap_3, tap_4, tap_5 = row_of_taps(taps + k % each * 9 + 3)
+    tap_6, tap_7, tap_8 = row_of_taps(taps + k % each * 9 + 6)
     gain = tl.load(scale + first + k, mask=there, other=0.0)[:, None]
     level = tl.load(slope + first + k, mask=there, other=0.0)[:, None]
     lean = tl.load(slope + tl.cast(batch, tl.int64) * channels + first + k, mask=there, other=0.0)[:, None]

@@ -1,6 +1,6 @@
 """Compiles the kernels for a GPU that need not be here; a line for each: type, layout, name, bytes spilt by a thread.
 
-python machine_code.py 90
+python -m tests.kernels.triton.machine_code 90
 """
 
 import re
@@ -12,30 +12,15 @@ from typing import Any
 
 import torch
 import triton
-from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
 from attnzoo.blocks.ema import EMA
 from attnzoo.kernels import triton as kernels
 
+from .elsewhere import Elsewhere
+
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
-
-
-class Elsewhere:
-    """A driver that knows what to compile for, and starts nothing."""
-
-    def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", int(sys.argv[1]), 32)
-
-    def get_current_device(self) -> int:
-        return 0
-
-    def get_current_stream(self, device: int | None = None) -> int:
-        return 0
-
-    def get_active_torch_device(self) -> torch.device:
-        return torch.device("cpu")
 
 
 def spilt(machine_code: bytes) -> int:

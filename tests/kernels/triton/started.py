@@ -1,18 +1,20 @@
-"""Whether what is prepared starts as Triton itself would start it, on a GPU that is not here: `True` if so.
+"""Whether what is prepared starts as Triton itself would start it on a GPU that is not here: how many starts, and `True`.
 
 The first call of a form goes Triton's own way, the second straight to the compiled kernel.
+
+python -m tests.kernels.triton.started 90
 """
 
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 import triton
-from triton.backends.compiler import GPUTarget
 
 from attnzoo.blocks.ema import EMA
 from attnzoo.kernels import triton as kernels
+
+from .elsewhere import Elsewhere
 
 Start = tuple[object, ...]
 started: list[Start] = []
@@ -33,31 +35,8 @@ class Launcher:
         started.append((self.name, *forms))
 
 
-class Elsewhere:
-    """A driver of an H100 that starts nothing."""
-
-    launcher_cls = Launcher
-    utils = SimpleNamespace(
-        load_binary=lambda *_: (1, 1, 32, 0, 1024),
-        get_device_properties=lambda _: {"max_shared_mem": 232448},
-        unload_module=lambda _: None,
-    )
-
-    def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
-
-    def get_current_device(self) -> int:
-        return 0
-
-    def get_current_stream(self, device: int | None = None) -> int:
-        return 0
-
-    def get_active_torch_device(self) -> torch.device:
-        return torch.device("cpu")
-
-
 def main() -> None:
-    triton.runtime.driver.set_active(Elsewhere())
+    triton.runtime.driver.set_active(Elsewhere(Launcher))
     block = EMA(2, groups=1)
     x = torch.zeros(1, 2, 8, 6, requires_grad=True)
 
