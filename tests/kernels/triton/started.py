@@ -1,4 +1,4 @@
-"""Whether what is prepared starts as Triton itself would start it on a GPU that is not here: how many starts, and `True`.
+"""Whether what is prepared starts as Triton would start it on a GPU that is not here: how many starts, and `True`.
 
 The first call of a form goes Triton's own way, the second straight to the compiled kernel.
 
