@@ -1,5 +1,6 @@
 """The README says what is true: its code runs, its commands exist, its counts are counted."""
 
+import json
 import re
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_its_other_networks_are_furnished() -> None:
     maps = names["maps"]
     assert {key[1] for key in maps} == {"cbam"}  # type: ignore[attr-defined]
     assert len(attnzoo.insertions(names["anything"])) == 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data", ["facades", "head-ct"])
+def test_its_answer_is_the_committed_one(data: str) -> None:
+    answer = next(paragraph for paragraph in README.split("\n\n") if paragraph.startswith("**Our own answer**"))
+    found = json.loads((ROOT / "benchmarks/results/answer-cpu" / data / "verdicts.json").read_text(encoding="utf-8"))
+    arms = {arm["name"]: arm for arm in found["arms"]}
+    assert f"{arms['none']['score']['estimate']:.3f}" in answer
+    differences = {
+        name: arm["difference"]["interval"]["estimate"] for name, arm in arms.items() if arm["difference"] is not None
+    }
+    extremes = min(differences.values()), max(differences.values())
+    for number in (*extremes, differences["ema"], differences["frozen:block=[ema]"]):
+        assert f"{number:+.3f}".replace("-", "−") in answer
