@@ -1,13 +1,13 @@
 """A forward pass recorded as a CUDA graph, in which attention on a skip runs beside what comes after its map."""
 
 import weakref
-from collections.abc import Callable
 from itertools import takewhile
 from types import TracebackType
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from attnzoo.skip import Slot
 
@@ -82,21 +82,20 @@ class Beside:
             for slot in slots
             for block in takewhile(lambda block: getattr(block, "listens", None) is None, slot.blocks)
         }
-        self._undo: list[Callable[[], None]] = []
+        self._hooks: list[RemovableHandle] = []
         self._forget()
 
     def __enter__(self) -> None:
-        hooks = [module.register_forward_hook(self._note) for module in self._makers]
+        self._hooks = [module.register_forward_hook(self._note) for module in self._makers]
         for block in self._streams:
-            hooks.append(block.register_forward_pre_hook(self._leave))
-            hooks.append(block.register_forward_hook(self._return, always_call=True))
-        self._undo = [hook.remove for hook in hooks]
+            self._hooks.append(block.register_forward_pre_hook(self._leave))
+            self._hooks.append(block.register_forward_hook(self._return, always_call=True))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for undo in self._undo:
-            undo()
+        for hook in self._hooks:
+            hook.remove()
         self._forget()
 
     def _forget(self) -> None:

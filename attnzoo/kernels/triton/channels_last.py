@@ -55,11 +55,7 @@ def apply_last_kernel(
     sample, channel, tall, wide = tiles.locate(channels, height, width, tile_c, deep, tile_w)
     sample, group, groups = sample.to(tl.int64), channel // each, channels // each
     k, g, column = tl.arange(0, tile_c), tl.arange(0, tile_g), wide * tile_w + tl.arange(0, tile_w)
-    there, known, on_w = (
-        channel + k < channels,
-        (group + g < groups)[:, None] & (column < width)[None, :],
-        column < width,
-    )
+    there, on_w = channel + k < channels, column < width
     first = sample * channels + channel
     x += sample * step_b + channel
     grad += sample * grad_b + channel * grad_c
