@@ -1,6 +1,7 @@
-"""The speed table's CPU rows: EMA against the authors' formulation, eager and compiled, and in memory.
+"""The speed table's CPU rows: EMA against the authors' formulation, eager, compiled and in memory; and the loader.
 
     python3 -m benchmarks.cpu                              # some minutes on an idle machine, in the repository's root
+    python3 -m benchmarks.cpu --only loader --data DIR     # a COCO data set; without it, a phantom is drawn
     python3 -m benchmarks.cpu --quick --out /tmp/out       # tiny: to see that the script works
 
 Writes cpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results.
@@ -25,6 +26,7 @@ from attnzoo.measure.latency import Call, Latency, latency
 from attnzoo.measure.memory import peak_bytes
 
 from . import frozen
+from .feeding import feeding
 from .gate.worker import waiting
 from .on_gpu.session import Session, spreads
 
@@ -78,11 +80,12 @@ def memory(session: Session) -> None:
             session.row(f"EMA {what}, peak memory: ours / authors", at, ratio, bound, bytes=peaks)
 
 
-PARTS: dict[str, Callable[[Session], None]] = {
+PARTS: dict[str, Callable[..., None]] = {
     "forward": forward,
     "backward": forward_and_backward,
     "compiled": compiled,
     "memory": memory,
+    "loader": feeding,
 }
 
 
@@ -135,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
     parser.add_argument("--out", type=Path, help="folder of the JSON")
+    parser.add_argument("--data", type=Path, help="a COCO data set for the loader's rows")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="some parts")
     parser.add_argument("--minutes", type=float, default=30.0, help="after which no further part is begun")
     asked = parser.parse_args()
@@ -145,7 +149,7 @@ def main() -> None:
     session.about["clock"] = "monotonic, less the time in which the calling thread was ready and had no core"
     for what, part in PARTS.items():
         if not asked.only or what in asked.only:
-            session.run(what, part)
+            session.run(what, partial(part, data=asked.data) if what == "loader" else part)
     print(file)
 
 

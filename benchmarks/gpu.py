@@ -18,7 +18,8 @@ import torch
 
 from attnzoo.measure.machine import resolve
 
-from .on_gpu import blocks, compiling, correctness, feeding, networks
+from .feeding import feeding
+from .on_gpu import blocks, compiling, correctness, networks
 from .on_gpu.session import Session
 
 PARTS: dict[str, Callable[..., None]] = {
@@ -28,7 +29,7 @@ PARTS: dict[str, Callable[..., None]] = {
     "fps": networks.inference,
     "step": networks.step,
     "backward": blocks.training,
-    "loader": feeding.feeding,
+    "loader": feeding,
     "forward": blocks.forward,
 }
 

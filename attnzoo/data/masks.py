@@ -1,24 +1,17 @@
-"""Index masks: painted once, kept as PNG files in the cache, read by everyone."""
+"""Index masks: painted once, kept in the cache, read by everyone."""
 
-import hashlib
-import io
-import json
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from attnzoo.data import folders
+from attnzoo.data import folders, runs
 from attnzoo.data.cache import cache_folder, write_atomically
 from attnzoo.data.coco.rasterise import RULES, paint
 from attnzoo.data.pictures import image
 from attnzoo.data.progress import track
 from attnzoo.data.records import IGNORE, Dataset, Sample
-
-_NOTE = "attnzoo"  # the PNG's text entry: the mask's check sum and what lies under its surface
 
 
 def mask(dataset: Dataset, sample: Sample) -> np.ndarray:
@@ -67,39 +60,19 @@ def _painted(sample: Sample) -> tuple[np.ndarray, dict[str, Any]]:
         "overlapping": painting.overlapping,
         "empty": list(painting.empty),
         "hidden": list(painting.hidden),
-        "crc": zlib.crc32(painting.mask.data),
     }
-    text, file = PngInfo(), io.BytesIO()
-    text.add_text(_NOTE, json.dumps(note))
-    Image.fromarray(painting.mask).save(file, "PNG", compress_level=1, pnginfo=text)
-    write_atomically(path, file.getvalue())
+    write_atomically(path, runs.encode(painting.mask, note))
     return painting.mask, note
 
 
 def cached(sample: Sample) -> Path:
     """The file in the cache that holds, or would hold, the sample's painted mask: named by what decides its pixels."""
-    digest = hashlib.sha256(f"{RULES} {sample.height} {sample.width}".encode())
-    for annotation in sample.annotations:
-        digest.update(f"|{annotation.id} {annotation.label}".encode())
-        for polygon in annotation.polygons:
-            digest.update(b"p%d:" % len(polygon) + polygon)
-        if annotation.runs is not None:
-            digest.update(b"r" + annotation.runs)
-    name = digest.hexdigest()
-    return cache_folder() / "masks" / name[:2] / f"{name}.png"
+    return cache_folder() / "masks" / sample.drawn[:2] / f"{sample.drawn}-{RULES}.runs"
 
 
 def _read(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, dict[str, Any]] | None:
     """A cached mask, or None where there is none, or one that is damaged in any way: then it is painted again."""
     try:
-        with PngImageFile(path) as picture:
-            values = np.array(picture)
-            note: dict[str, Any] = json.loads(picture.text[_NOTE])
-        whole = (
-            values.shape == shape
-            and values.dtype == np.uint8
-            and zlib.crc32(np.ascontiguousarray(values).data) == note["crc"]
-        )
-    except Exception:  # whatever a damaged file does to Pillow, the answer is to paint again
+        return runs.decode(path.read_bytes(), shape)
+    except (OSError, ValueError, zlib.error):
         return None
-    return (values, note) if whole else None

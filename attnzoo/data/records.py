@@ -1,7 +1,9 @@
 """What a data set is made of: frozen records that every other file of this room passes on."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +44,18 @@ class Sample:
     orientation: int = 1
     annotations: tuple[Annotation, ...] = ()
     mask: Path | None = None
+
+    @cached_property
+    def drawn(self) -> str:
+        """The SHA-256 of what decides the pixels of a painted mask: the size, and every annotation."""
+        digest = hashlib.sha256(f"{self.height} {self.width}".encode())
+        for annotation in self.annotations:
+            digest.update(f"|{annotation.id} {annotation.label}".encode())
+            for polygon in annotation.polygons:
+                digest.update(b"p%d:" % len(polygon) + polygon)
+            if annotation.runs is not None:
+                digest.update(b"r" + annotation.runs)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

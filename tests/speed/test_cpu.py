@@ -14,6 +14,8 @@ def test_every_row_is_measured(quick: Callable[..., dict[str, Any]]) -> None:
         ("EMA forward + backward: authors / ours compiled", True),
         ("EMA forward, peak memory: ours / authors", True),
         ("EMA forward + backward, peak memory: ours / authors", True),
+        ("masks/s: cache / annToMask loop", True),
+        ("images/s: loader", True),
     ]
     assert {"p10", "median", "p90"} == set(found["rows"][0]["ratio"]["authors"])
     assert {"machine", "method", "seconds"} <= set(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # what the table of targets asks for, by the beginning of a row's name or of what is left out
 WANTED = (
     "correct",

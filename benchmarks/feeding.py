@@ -1,4 +1,4 @@
-"""The loader: masks from the cache against a plain annToMask loop, and images against what the GPU consumes."""
+"""The loader: masks from the cache against a plain annToMask loop, and images against what a model consumes."""
 
 import os
 import tempfile
@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from statistics import median
 
-from .session import Session
+from .on_gpu.session import Session, spreads
+
+SOME = 32  # images that the plain loop paints: it takes milliseconds for each
 
 
 def feeding(session: Session, data: Path | None) -> None:
@@ -29,13 +32,17 @@ def feeding(session: Session, data: Path | None) -> None:
         opened = open_dataset(root, recipe.data)
         prepare(opened)
         samples = opened.splits["train"].samples
-        cached = _rate(session, lambda: [mask(opened, sample) for sample in samples], len(samples))
-        some = samples[:: max(1, len(samples) // 100)]  # it takes seconds
-        plain = _rate(session, _plain(root, {sample.name for sample in some}), len(some))
+        some = samples[:: max(1, len(samples) // SOME)]
+        calls = {
+            "cache": lambda: [mask(opened, sample) for sample in some],
+            "plain": _plain(root, {sample.name for sample in some}),
+        }
+        found = session.timed(calls, inference=False)
         at = f"{data.name if data else 'phantom'}, {len(samples)} images"
         session.row(
-            "masks/s: cache / annToMask loop", at, cached / plain, "≥ 20", per_second={"cache": cached, "plain": plain}
-        )
+            "masks/s: cache / annToMask loop", f"{at}, {len(some)} of them", found["plain"].ratio.median, "≥ 20",
+            ms=spreads(found, len(some)),
+        )  # fmt: skip
         batches = loader(opened, "train", recipe, train=True, workers=workers)
         epochs = count()
 
@@ -44,25 +51,25 @@ def feeding(session: Session, data: Path | None) -> None:
             for _ in batches:
                 pass
 
-        found = _rate(session, epoch, len(samples))
+        loaded = len(samples) / _seconds(session, epoch)
+        at = f"{at}, {side}×{side}, {workers} workers"
+        session.row("images/s: loader", at, loaded)
         for precision, eaten in session.about.get("images_per_second", {}).items():
             session.row(
-                "images/s: loader / training step", f"{at}, {workers} workers, {precision}", found / eaten, "≥ 2",
-                per_second={"loader": found, "model": eaten},
+                "images/s: loader / training step", f"{at}, {precision}", loaded / eaten, "≥ 2",
+                per_second={"loader": loaded, "model": eaten},
             )  # fmt: skip
 
 
-def _rate(session: Session, call: Callable[[], object], things: int) -> float:
-    """Things per second: the median of three calls after one, or as many as a few seconds hold."""
-    start = time.perf_counter()
+def _seconds(session: Session, call: Callable[[], object]) -> float:
+    """The median of three calls after one, which starts the workers' page cache."""
     call()
-    once = time.perf_counter() - start
     taken = []
-    for _ in range(1 if session.quick or once > 1 else 3):
+    for _ in range(1 if session.quick else 3):
         start = time.perf_counter()
         call()
         taken.append(time.perf_counter() - start)
-    return things / sorted(taken)[len(taken) // 2]
+    return median(taken)
 
 
 def _plain(root: Path, names: set[str]) -> Callable[[], None]:
