@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnzoo.blocks._parts import BATCH_NORM
+from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
 from attnzoo.registry import check_form, register
 
@@ -58,19 +58,20 @@ class CoordinateAttention(nn.Module):
                 f"`reduction` is 1 or more; the bottleneck is at least {LEAST} wide",
             )
         inner = max(LEAST, channels // reduction)
-        self.conv1 = nn.Conv1d(channels, inner, 1)
-        self.bn1 = BATCH_NORM[1](inner)
-        self.along = nn.ModuleList(nn.Conv1d(inner, channels, 1) for _ in range(dims))
+        # over a line; but Conv1d and its norm take twice their time on the CPU
+        self.conv1 = CONV[dims](channels, inner, 1)
+        self.bn1 = BATCH_NORM[dims](inner)
+        self.along = nn.ModuleList(CONV[dims](inner, channels, 1) for _ in range(dims))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
         axes = range(2, x.ndim)
-        strips = [x.mean([other for other in axes if other != axis], keepdim=True) for axis in axes]  # (B, C, H, 1), …
-        line = torch.cat([strip.flatten(2) for strip in strips], 2)  # (B, C, ΣS)
-        line = F.hardswish(self.bn1(self.conv1(line)))  # (B, c, ΣS)
-        parts = zip(self.along, torch.split(line, list(x.shape[2:]), 2), strips, strict=True)
-        factors = [conv(part).sigmoid().reshape(strip.shape) for conv, part, strip in parts]  # (B, C, H, 1), …
+        means = [x.mean([other for other in axes if other != axis], keepdim=True) for axis in axes]  # (B, C, H, 1), …
+        line = torch.cat([mean.transpose(2, axis) for mean, axis in zip(means, axes, strict=True)], 2)  # (B, C, ΣS, 1)
+        line = F.hardswish(self.bn1(self.conv1(line)))  # (B, c, ΣS, 1)
+        parts = zip(self.along, torch.split(line, list(x.shape[2:]), 2), axes, strict=True)
+        factors = [conv(part).sigmoid().transpose(2, axis) for conv, part, axis in parts]  # (B, C, H, 1), …
         product: Tensor = reduce(torch.mul, factors)
         return product  # (B, C, *S)

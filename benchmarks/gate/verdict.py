@@ -44,19 +44,28 @@ class Verdict:
         return self.high <= 1 / BAR
 
 
-def compare(base: Window, head: Window, seconds: float, *, head_first: bool = False, bar: float = BAR) -> Verdict:
-    """Time both until the bounds are on one side of the bar, or 96 rounds are over.
+def compare(
+    base: Window,
+    head: Window,
+    seconds: float,
+    *,
+    head_first: bool = False,
+    bar: float = BAR,
+    looks: Sequence[int] = LOOKS,
+) -> Verdict:
+    """Time both until the bounds are on one side of the bar, or the rounds are over.
 
     Args:
         base, head: Each is given the number of samples, and of calls in a sample.
         seconds: A call takes about as long.
         head_first: Rounds begin and end with head.
         bar: What the bounds are held against.
+        looks: After how many rounds; the last is the end.
     """
     repeat = max(1, math.ceil(SAMPLE_S / seconds))
     samples = max(1, round(WINDOW_S / (repeat * seconds)))
     ratios: list[float] = []
-    for look in LOOKS:
+    for look in looks:
         while len(ratios) < look:
             ratios.append(_round(base, head, samples, repeat, head_first))
         low, high = bounds(ratios)

@@ -21,9 +21,10 @@ def naive_coord(maps: Array, block: CoordinateAttention) -> Array:
         for channel in range(len(maps)):
             for place in range(strip.shape[1]):
                 strip[channel, place] = np.mean([maps[(channel, *at)] for at in positions(maps) if at[axis] == place])
-        inner = batch_norm(convolve(strip, block.conv1), block.bn1)
-        inner = np.array([[value * min(max(value + 3, 0), 6) / 6 for value in row] for row in inner])
-        factors = convolve(inner, conv)
+        line = strip.reshape(*strip.shape, *[1] * (maps.ndim - 2))
+        inner = batch_norm(convolve(line, block.conv1), block.bn1)
+        inner = inner * np.minimum(np.maximum(inner + 3, 0), 6) / 6
+        factors = convolve(inner, conv).reshape(strip.shape)
         for channel in range(len(maps)):
             for at in positions(maps):
                 result[(channel, *at)] *= sigmoid(factors[channel, at[axis]])
