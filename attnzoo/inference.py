@@ -13,6 +13,7 @@ from attnzoo.blocks import _parts
 from attnzoo.errors import AttnzooError, listing
 from attnzoo.hosts import is_compiled, wrapper_of
 from attnzoo.hosts._furnish import Furnished, furnish, own_class
+from attnzoo.kernels import watched
 from attnzoo.replay import Replay
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -22,6 +23,8 @@ Layout = Literal["auto", "contiguous", "channels_last"]
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, _parts.BatchNorm1d, _parts.BatchNorm2d, _parts.BatchNorm3d)
+
+_DELEGATE = "_forward_impl"  # which torchvision's `forward` calls
 
 # Pairs that no `Sequential` holds, by the class whose forward runs the one right after the other.
 _NUMBERED = [(f"conv{number}", f"bn{number}") for number in (1, 2, 3)]
@@ -36,19 +39,22 @@ _PAIRS = {
 }
 
 
-def for_inference(model: Model, example: Tensor | None = None, *, layout: Layout = "auto") -> Model:
+def for_inference(model: Model, example: Tensor | None = None, *, layout: Layout = "auto", fold: bool = True) -> Model:
     """A copy of a network for inference on the device where it is; the given one is left as it was.
 
-    The copy is in evaluation mode, nothing in it asks for gradients, and `train()` is refused. Every batch norm that
-    runs right after a convolution is folded into it, so the copy gives the same but for rounding, and learns nothing;
-    count and compare parameters on the model itself. Keys of norms are gone from its `state_dict`, and convolutions
-    have biases that they had not: save the model, and prepare what was loaded.
+    The copy is in evaluation mode, nothing in it asks for gradients, and `train()` is refused. Batch norms are folded
+    into the convolutions before them, in every `Sequential`, in ResNets and in blocks of attnzoo's, so the copy gives
+    the same but for rounding, and learns nothing; count and compare parameters on the model itself. Keys of norms are
+    gone from its `state_dict`, and convolutions have biases that they had not: save the model, and prepare what was
+    loaded.
 
     Args:
         model: Any network, furnished or not; neither wrapped nor compiled (compile the copy).
         example: A batch as it is going to come, for a model on a CUDA device: its forward is recorded as a CUDA graph,
             and inputs of this shape and type replay it. Others run as usual. The result is a new tensor each time.
             Attention on a skip that hears no decoder is recorded beside the rest, on a stream of its own.
+        fold: Whether to fold batch norms. A network that takes what a convolution gives from the middle of a
+            `Sequential`, and so before the norm, needs False: nothing can be seen of that in its layers.
         layout: How weights and maps lie in memory. `auto` is `channels_last` for networks in half precision on a CUDA
             device, whose tensor cores want it, and the model's own elsewhere.
 
@@ -57,7 +63,8 @@ def for_inference(model: Model, example: Tensor | None = None, *, layout: Layout
     """
     _check(model, example, layout)
     prepared = copy.deepcopy(model).eval().requires_grad_(False)
-    _fold(prepared)
+    if fold:
+        _fold(prepared)
     if layout == "contiguous":
         cast("Any", prepared).to(memory_format=torch.contiguous_format)
     elif layout == "channels_last" or _has_tensor_cores_for(prepared):
@@ -87,6 +94,11 @@ class Prepared(Furnished):
                 "its batch norms are folded away: train the model that it was made from, and prepare that again",
             )
         return super().train(mode)  # type: ignore[misc]
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        if assign:  # other tensors take the place of those that were recorded
+            self.replay = None
+        return super().load_state_dict(state_dict, strict, assign)  # type: ignore[misc]
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         self.replay = None  # what it recorded reads the weights where they were
@@ -142,8 +154,10 @@ def _pairs(module: nn.Module) -> list[tuple[str, str]]:
     """Names of children of which the second runs on what the first gives, and nothing else does."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         return list(pairwise(module._modules))
-    cls = next(base for base in own_class(module).__mro__ if "forward" in vars(base))  # whose forward it runs
-    return _PAIRS.get(f"{cls.__module__}.{cls.__qualname__}", [])
+    own = own_class(module)
+    cls = next(base for base in own.__mro__ if "forward" in vars(base))  # whose forward it runs
+    whole = getattr(own, _DELEGATE, None) is getattr(cls, _DELEGATE, None)
+    return _PAIRS.get(f"{cls.__module__}.{cls.__qualname__}", []) if whole else []
 
 
 def _foldable(conv: nn.Module | None, norm: nn.Module | None) -> bool:
@@ -151,8 +165,7 @@ def _foldable(conv: nn.Module | None, norm: nn.Module | None) -> bool:
     plain = type(conv) in _CONVOLUTIONS or (type(conv) in _TRANSPOSED and cast("nn.ConvTranspose2d", conv).groups == 1)
     if not plain or type(norm) not in _NORMS or cast("_BatchNorm", norm).running_mean is None:
         return False
-    watched = ("forward", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return not any(vars(module).get(name) for module in (conv, norm) for name in watched)
+    return not any(watched(module) for module in (conv, norm) if module is not None)
 
 
 def _fold_pair(conv: nn.Conv2d, norm: _BatchNorm) -> None:

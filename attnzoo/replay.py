@@ -76,6 +76,9 @@ class Beside:
     def __init__(self, model: nn.Module) -> None:
         slots = [module for module in model.modules() if isinstance(module, Slot)]
         within = {id(part) for slot in slots for block in slot.blocks for part in block.modules()}
+        # a fused form steps back from layers with hooks
+        fused = [module for module in model.modules() if hasattr(type(module).forward, "fused")]
+        within |= {id(part) for module in fused for part in module.modules() if part is not module}
         self._makers = [module for module in model.modules() if id(module) not in within]
         self._streams: dict[nn.Module, Any] = {
             block: _cuda.Stream()

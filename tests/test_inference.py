@@ -2,11 +2,12 @@
 
 import copy
 import pickle
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -120,6 +121,45 @@ def test_only_what_runs_next_to_each_other_is_folded() -> None:
         x = torch.randn(2, 3, 5, 5)
         with torch.inference_mode():
             assert torch.equal(prepared(x), module(x))
+
+
+class Features(nn.Sequential):
+    """Takes what the convolution gives before its norm, as a perceptual loss does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self[0](x) + super().forward(x)
+
+
+class Deeper(torchvision.models.ResNet):
+    """Another forward, in the place where torchvision's says it."""
+
+    def _forward_impl(self, x: Tensor) -> Tensor:
+        return cast("Tensor", self.conv1(x).mean((2, 3)) + self.bn1(self.conv1(x)).mean((2, 3)))
+
+
+def test_networks_that_look_between_a_convolution_and_its_norm() -> None:
+    x, walked = torch.randn(2, 3, 8, 8), nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    block = torchvision.models.resnet.BasicBlock
+    for model, fold in (
+        (Features(*walked), True), (Deeper(block, [1, 1, 1, 1]), True), (nn.Sequential(walked), False)
+    ):  # fmt: skip
+        prepared = for_inference(lived(model).eval(), fold=fold)
+        with torch.inference_mode():
+            torch.testing.assert_close(prepared(x), model(x))
+    assert norms(prepared) == 1
+
+
+def test_a_recording_does_not_outlive_its_weights() -> None:
+    model = lived(unet("gate")).eval()
+    for change, stays in (
+        (lambda one: one.load_state_dict(one.state_dict()), True),
+        (lambda one: one.load_state_dict(one.state_dict(), assign=True), False),
+        (lambda one: one.half(), False),
+    ):
+        prepared: Any = for_inference(model)
+        prepared.replay = "a recording"
+        change(prepared)
+        assert (prepared.replay is not None) is stays
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 import attnzoo
+from attnzoo import kernels
+from attnzoo.blocks.ema import EMA
+from attnzoo.kernels import ema
 from attnzoo.replay import Beside, Replay
 
 
@@ -138,6 +141,15 @@ def test_an_error_comes_back_to_the_stream_it_left(main: Stream) -> None:
         model(torch.randn(1, 3, 8, 8))
     assert only.did == ["waits for nothing"]
     assert Stream.current is main
+
+
+def test_a_block_outside_of_a_slot_keeps_its_fused_form(main: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[str] = []
+    monkeypatch.setattr(ema, "_plain", lambda block, x: served.append("plain") or x)
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), EMA(8, groups=4)).eval()
+    with torch.no_grad(), kernels.use("torch"), beside(model):
+        model(torch.randn(1, 3, 4, 4))
+    assert served == ["plain"]
 
 
 def test_no_hook_is_left(main: Stream) -> None:

@@ -75,7 +75,7 @@ class EMA(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        grouped = x.reshape(x.shape[0] * self.groups, -1, *x.shape[2:])  # (B·G, c, *S)
+        grouped = x.reshape(x.shape[0] * self.groups, x.shape[1] // self.groups, *x.shape[2:])  # (B·G, c, *S)
         axes = range(2, x.ndim)
         gated = grouped
         for axis in axes:

@@ -28,8 +28,11 @@ ENVIRONMENT = "ATTNZOO_KERNELS"
 LARGE = 2**16  # numbers of a map; below, what counts is how many operators start
 
 # plain globals: a compiled graph must be able to guard on them
-_said: Word | None = None
+_said: dict[object, Word] = {}  # by all who are within `use`, in any thread; the last one counts
 _environment: Word | None = None
+
+# what a module holds where someone listens, or put a forward of one's own in its place
+WATCHED = ("forward", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @contextmanager
@@ -39,12 +42,12 @@ def use(word: Word) -> Iterator[None]:
     Raises:
         AttnzooError: For a word that is none of `auto`, `readable`, `torch` and `triton`.
     """
-    global _said
-    before, _said = _said, _checked(word, "kernels")
+    key = object()
+    _said[key] = _checked(word, "kernels")
     try:
         yield
     finally:
-        _said = before
+        del _said[key]
 
 
 def chosen() -> Word:
@@ -54,8 +57,8 @@ def chosen() -> Word:
         AttnzooError: Where the environment says something else.
     """
     global _environment
-    if _said is not None:
-        return _said
+    if _said:
+        return next(reversed(_said.values()))
     if _environment is None:
         _environment = _checked(os.environ.get(ENVIRONMENT) or "auto", f"the environment's `{ENVIRONMENT}`")
     return _environment
@@ -74,6 +77,7 @@ def fused(name: str) -> Callable[[Form], Form]:
             form = _form(name, block, inputs) if own and not named else None
             return readable(block, *inputs, **named) if form is None else form(block, *inputs)
 
+        forward.fused = name  # type: ignore[attr-defined]
         return forward
 
     return decorate
@@ -89,6 +93,12 @@ def _form(name: str, block: Any, inputs: tuple[Tensor, ...]) -> Form | None:
         "cbam": cbam.form, "ema": ema.form, "gate": gate.form, "scse": scse.form
     }  # fmt: skip
     return forms[name](word, block, *inputs)
+
+
+def watched(module: torch.nn.Module) -> bool:
+    """Whether a fused form that does not call a module would leave something out: hooks, or a forward of its own."""
+    own = module.__dict__
+    return any(own.get(name) for name in WATCHED)
 
 
 def large(word: str, x: Tensor) -> bool:

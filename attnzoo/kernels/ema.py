@@ -8,7 +8,7 @@ columns and the corners. So x is summed, y's variance is found, and one map is m
 A piece is (N, c, H, W): any number of groups, of any samples, for they do not hear each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from attnzoo.kernels import watched
 
 FEWEST = 2**18  # numbers of x
 SMALLEST = 2**8  # numbers of a channel
@@ -47,7 +49,7 @@ class Steps(NamedTuple):
 
 def form(word: str, block: Any, x: Tensor) -> Callable[..., Tensor] | None:
     """What can serve the block's forward on this map, if anything."""
-    if x.ndim != 4 or not _ordinary(block, x):
+    if x.ndim != 4 or x.is_meta or not _ordinary(block, x):
         return None
     if word != "torch" and (word == "triton" or x.is_cuda) and not torch.onnx.is_in_onnx_export():
         from attnzoo.kernels import triton
@@ -64,22 +66,31 @@ def _pays(x: Tensor) -> bool:
     """
     if x.device.type != "cpu":
         return False
-    return torch.compiler.is_compiling() or (x.numel() >= FEWEST and x[0, 0].numel() >= SMALLEST)
+    return torch.compiler.is_compiling() or (x.numel() >= FEWEST and x.shape[2:].numel() >= SMALLEST)
 
 
 def _ordinary(block: Any, x: Tensor) -> bool:
-    """Whether the layers are what the block made, nothing hooks into them, and they could take x."""
+    """Whether the layers are what the block made, nobody listens to them, and they take x."""
     conv1, gn, conv3 = layers = (block.conv1x1, block.gn, block.conv3x3)
-    if any(one._forward_hooks or one._forward_pre_hooks or one._backward_hooks for one in layers):
+    if "weights" in block.__dict__ or any(watched(one) for one in layers):
         return False
     if (type(conv1), type(gn), type(conv3)) != (nn.Conv2d, nn.GroupNorm, nn.Conv2d):
         return False
-    if (conv3.kernel_size, conv3.padding, conv3.dilation, conv3.padding_mode) != ((3, 3), (1, 1), (1, 1), "zeros"):
+    if (conv3.padding, conv3.dilation, conv3.padding_mode) != ((1, 1), (1, 1), "zeros"):
+        return False
+    if not conv1.stride == conv3.stride == (1, 1) or conv1.padding != (0, 0):
+        return False
+    each, rest = divmod(x.shape[1], block.groups)
+    if rest or gn.num_groups != each:
         return False
     mixed = torch.is_autocast_enabled(x.device.type)
+    shapes = ((each, each, 1, 1), (each,), (each,), (each,), (each, each, 3, 3), (each,))
     return all(
-        weight is not None and weight.device == x.device and (mixed or weight.dtype == x.dtype)
-        for weight in _weights(block)
+        weight is not None
+        and weight.shape == shape
+        and weight.device == x.device
+        and (mixed or weight.dtype == x.dtype)
+        for weight, shape in zip(_weights(block), shapes, strict=True)
     )
 
 
@@ -106,10 +117,25 @@ def whole(x: Tensor, groups: int, eps: float, weights: Weights) -> Tensor:
     """EMA in operators that torch differentiates, compiles and exports."""
     with precise(x):
         wide = accumulator(x)
-        pieces = x.reshape(x.shape[0] * groups, -1, *x.shape[2:]).to(wide)
+        pieces = x.reshape(x.shape[0] * groups, x.shape[1] // groups, *x.shape[2:]).to(wide)
         steps = Steps(_strips, _moments, partial(_factor, groups=groups))
         factor = attend(pieces, eps, Weights(*(weight.to(wide) for weight in weights)), steps)  # (B·G, H, W)
         return (x * factor.unsqueeze(1).expand_as(pieces).reshape(x.shape)).to(x.dtype)
+
+
+def again(x: Tensor, groups: int, eps: float, weights: Weights, needed: list[bool], grad: Tensor) -> Iterator[Tensor]:
+    """The gradients of x and the weights, of those that are needed, in operators that can be differentiated again."""
+    wanted = [one for one, need in zip((x, *weights), needed, strict=True) if need]
+    create = torch.is_grad_enabled()
+    with torch.enable_grad():
+        out = whole(x, groups, eps, weights)
+        return iter(torch.autograd.grad(out, wanted, grad, create_graph=create))
+
+
+def asked_of_operators(grad: Tensor) -> bool:
+    """Whether a backward pass must go by them: its own gradient is wanted, or many gradients are asked for at once."""
+    # under `is_grads_batched` and `vmap`, whose keys have this word in them
+    return torch.is_grad_enabled() or "Batched" in repr(torch._C._dispatch_keys(grad))
 
 
 def attend(x: Tensor, eps: float, weights: Weights, steps: Steps) -> Tensor:

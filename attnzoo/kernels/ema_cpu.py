@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from attnzoo.kernels.ema import Steps, Weights, accumulator, attend, precise, whole
+from attnzoo.kernels.ema import Steps, Weights, accumulator, again, asked_of_operators, attend, precise
 
 PIECE = 2**19  # numbers: 2 MiB in float32, which a core's cache holds or nearly
 CORNERS = ((0, 0), (0, -1), (-1, 0), (-1, -1))
@@ -42,12 +42,9 @@ class _InPieces(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *weights = ctx.saved_tensors
-        given = [x, *weights]
         needed = [ctx.needs_input_grad[0], *ctx.needs_input_grad[3:]]
-        if torch.is_grad_enabled():  # a gradient of the gradient is wanted
-            of = [one for one, need in zip(given, needed, strict=True) if need]
-            again = whole(x, ctx.groups, ctx.eps, Weights(*weights))
-            found = iter(torch.autograd.grad(again, of, grad, create_graph=True))
+        if asked_of_operators(grad):
+            found = again(x, ctx.groups, ctx.eps, Weights(*weights), needed, grad)
         else:
             with precise(x):
                 found = iter(_gradients(x, grad, ctx.groups, ctx.eps, Weights(*weights), needed))
@@ -80,8 +77,8 @@ def _gradients(x: Tensor, grad: Tensor, groups: int, eps: float, weights: Weight
 
 def _pieces(x: Tensor, groups: int) -> tuple[Tensor, ...]:
     """Contiguous (B, C, H, W) as pieces (N, c, H, W) of about `PIECE` numbers, at least a group each."""
-    every = x.view(x.shape[0] * groups, -1, *x.shape[2:])
-    return every.split(max(1, PIECE // every[0].numel()))
+    every = x.view(x.shape[0] * groups, x.shape[1] // groups, *x.shape[2:])
+    return every.split(max(1, PIECE // max(1, every.shape[1:].numel())))
 
 
 class _Strips(Function):
@@ -103,14 +100,14 @@ class _Moments(Function):
         y = x * h[..., None]
         y *= w[:, :, None]
         y -= y.mean((2, 3), keepdim=True)
-        variance = torch.linalg.vector_norm(y, dim=3).square_().sum(2).div_(x[0, 0].numel())
+        variance = torch.linalg.vector_norm(y, dim=3).square_().sum(2).div_(x.shape[2:].numel())
         ctx.save_for_backward(x, h, w, y)
         return y, variance
 
     @staticmethod
     def backward(ctx: Any, to_y: Tensor, to_variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, h, w, y = ctx.saved_tensors
-        grad = torch.addcmul(to_y, y, (to_variance * (2 / x[0, 0].numel()))[..., None, None])
+        grad = torch.addcmul(to_y, y, (to_variance * (2 / x.shape[2:].numel()))[..., None, None])
         grad -= grad.mean((2, 3), keepdim=True)  # y was centred
         pulled = (grad * x).flatten(0, 1)  # (N·c, H, W)
         to_h = torch.bmm(pulled, w.flatten(0, 1).unsqueeze(2)).view(h.shape)

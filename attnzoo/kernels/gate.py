@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnzoo.kernels import large
+from attnzoo.kernels import large, watched
 
 WHOLE = (torch.float32, torch.float64)  # half precision would round between the two products
 POINTWISE = (nn.Conv2d, nn.Conv3d)
+NORMS = ("torch.nn.modules.batchnorm", "attnzoo.blocks._parts")  # homes of classes that do nothing but normalise
 
 
 def form(word: str, block: Any, x: Tensor, gate: Tensor) -> Callable[..., Tensor] | None:
@@ -23,22 +24,33 @@ def form(word: str, block: Any, x: Tensor, gate: Tensor) -> Callable[..., Tensor
         return None
     if x.dtype not in WHOLE or gate.dtype != x.dtype or torch.is_autocast_enabled("cpu"):
         return None
-    if not (x.is_contiguous() and gate.is_contiguous()):
+    if not (x.is_contiguous() and gate.is_contiguous()) or len(x) != len(gate):
         return None  # rows of the matrices would have to be brought together first
-    return _folded if all(_ordinary(part, x.dtype) for part in (block.phi, block.theta, block.psi)) else None
+    ordinary = (
+        "weights" not in block.__dict__
+        and _ordinary(block.phi, x.dtype, gate.shape[1])
+        and _ordinary(block.theta, x.dtype, x.shape[1])
+        and _ordinary(block.psi, x.dtype, block.theta[0].out_channels, nn.Sigmoid)
+    )
+    return _folded if ordinary else None
 
 
-def _ordinary(part: nn.Sequential, dtype: torch.dtype) -> bool:
-    """Whether the layers are what the block made, or what folding left of them, and nothing listens."""
-    conv, norm = cast("nn.Conv2d", part[0]), part[1]
-    if any(one._forward_hooks or one._forward_pre_hooks for one in (part, *part)):
+def _ordinary(part: nn.Sequential, dtype: torch.dtype, channels: int, *then: type[nn.Module]) -> bool:
+    """Whether the layers are what the block made, or what folding left of them, take the map, and nothing listens."""
+    if type(part) is not nn.Sequential or any(watched(one) for one in (part, *part)):
         return False
-    if type(conv) not in POINTWISE or conv.bias is None or conv.weight.dtype != dtype or conv.weight[0, 0].numel() != 1:
+    conv, norm, *rest = part
+    if type(conv) not in POINTWISE or tuple(map(type, rest)) != then:
+        return False
+    conv = cast("nn.Conv2d", conv)
+    if conv.bias is None or conv.weight.dtype != dtype or {*conv.stride} != {1} or {*conv.padding} != {0}:
+        return False
+    if not conv.weight.shape[1] == conv.weight[0].numel() == channels:  # one position, and all channels
         return False
     if type(norm) is nn.Identity:
         return True
-    whole = isinstance(norm, _BatchNorm) and not norm.training and norm.running_mean is not None
-    return whole and norm.weight is not None and norm.weight.dtype == dtype
+    whole = isinstance(norm, _BatchNorm) and type(norm).__module__ in NORMS and not norm.training
+    return whole and norm.running_mean is not None and norm.weight is not None and norm.weight.dtype == dtype
 
 
 def _folded(block: Any, x: Tensor, gate: Tensor) -> Tensor:

@@ -70,10 +70,41 @@ def test_what_is_not_the_block_as_it_was_made_is_left_to_the_readable_form() -> 
         lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=1, bias=False)),
         lambda block: setattr(block, "gn", nn.GroupNorm(2, 2, affine=False)),
         lambda block: nn.utils.parametrizations.weight_norm(block.conv3x3),
+        lambda block: block.gn.register_full_backward_pre_hook(lambda *_: None),
+        lambda block: setattr(block.conv1x1, "forward", lambda x: x),
+        lambda block: setattr(block, "weights", lambda x: x),
+        lambda block: setattr(block, "gn", nn.GroupNorm(1, 2)),
+        lambda block: setattr(block, "conv1x1", nn.Conv2d(2, 2, 1, groups=2)),
+        lambda block: setattr(block, "conv1x1", nn.Conv2d(2, 2, 1, stride=2)),
+        lambda block: setattr(block, "conv1x1", nn.Conv2d(2, 2, 3, padding=1)),
     ):
         block = filled(8, 4)
         change(block)
         assert not served(block, x)
+
+
+@pytest.mark.parametrize("word", ["readable", "torch"])
+@pytest.mark.parametrize("channels", [4, 6, 16])
+def test_a_map_of_another_width_is_refused_in_the_readable_forms_words(word: Any, channels: int) -> None:
+    with kernels.use(word), pytest.raises(RuntimeError, match=r"expected input|is invalid for input"):
+        filled(8, 4)(torch.randn(1, channels, 6, 5))
+
+
+@pytest.mark.parametrize("word", ["readable", "torch"])
+def test_an_empty_batch_and_a_map_without_numbers(word: Any) -> None:
+    with kernels.use(word):
+        assert filled(8, 4)(torch.empty(0, 8, 6, 5)).shape == (0, 8, 6, 5)
+        assert filled(8, 4).to("meta")(torch.empty(2, 8, 6, 5, device="meta")).shape == (2, 8, 6, 5)
+
+
+def test_many_gradients_at_once_are_those_of_each() -> None:
+    block, x = filled(8, 4), torch.randn(1, 8, 6, 5, requires_grad=True)
+    wanted, pulls = [x, *block.parameters()], torch.randn(3, 1, 8, 6, 5)
+    with kernels.use("torch"):
+        together = torch.autograd.grad(block(x), wanted, pulls, is_grads_batched=True)
+        each = [torch.autograd.grad(block(x), wanted, pull) for pull in pulls]
+    for found, expected in zip(together, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(found, torch.stack(expected))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")  # which torch itself uses for forward derivatives

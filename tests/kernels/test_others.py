@@ -1,6 +1,7 @@
 """The faster forms of CBAM, the gate and scSE: the block's numbers, where they serve, and where they step back."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,11 +93,40 @@ def test_where_the_gates_form_steps_back() -> None:
         assert not served(copy.deepcopy(block).train())
         assert not served(copy.deepcopy(block).half(), x.half(), g.half())
         assert not served(x=x.contiguous(memory_format=torch.channels_last))
-        heard = copy.deepcopy(block)
-        heard.psi[1].register_forward_hook(lambda *_: None)
-        assert not served(heard)
+        assert not served(x=x[:1], g=g[:1].expand(2, -1, -1, -1).contiguous())  # which the readable form spreads
         with torch.autocast("cpu"):
             assert not served()
+
+
+class Twice(nn.BatchNorm2d):
+    """A norm that does more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda block: block.psi[1].register_forward_hook(lambda *_: None),
+        lambda block: block.theta.register_forward_pre_hook(lambda *_: None),
+        lambda block: setattr(block.psi, "forward", lambda x: x),
+        lambda block: setattr(block, "weights", lambda x, gate: x),
+        lambda block: block.theta.append(nn.ReLU()),
+        lambda block: block.psi.__setitem__(2, nn.Hardsigmoid()),
+        lambda block: block.phi.__setitem__(1, Twice(16).double().eval()),
+        lambda block: block.phi.__setitem__(0, nn.Conv2d(16, 16, 1, groups=2).double()),
+        lambda block: block.phi.__setitem__(0, nn.Conv2d(16, 16, 1, stride=2).double()),
+        lambda block: block.phi.__setitem__(0, nn.Conv2d(16, 16, 3, padding=1).double()),
+    ],
+)
+def test_a_gate_with_other_layers_is_the_readable_one(change: Callable[[Any], object]) -> None:
+    block, (x, g) = made("gate")
+    with torch.no_grad():
+        block.phi[0] = nn.Conv2d(16, 16, 1).double()  # a layer in another's place is no matter by itself
+        assert gate.form("torch", block, x, g) is not None
+        change(block)
+        assert gate.form("torch", block, x, g) is None
 
 
 def test_scse_with_a_gradient_or_a_sum_is_the_readable_one() -> None:

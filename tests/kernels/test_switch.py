@@ -38,6 +38,16 @@ def test_use_nests_and_ends_with_its_block(unasked: pytest.MonkeyPatch) -> None:
     assert kernels.chosen() == "auto"
 
 
+def test_threads_that_leave_in_another_order_leave_nothing_behind(unasked: pytest.MonkeyPatch) -> None:
+    first, second = kernels.use("readable"), kernels.use("torch")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert kernels.chosen() == "torch"
+    second.__exit__(None, None, None)
+    assert kernels.chosen() == "auto"
+
+
 @pytest.mark.parametrize("word", ["tritn", "fast", "", "Auto"])
 def test_a_word_that_use_does_not_know(word: Any) -> None:
     with pytest.raises(AttnzooError) as caught, kernels.use(word):

@@ -66,6 +66,7 @@ def apply_kernel(
     sample = sample.to(tl.int64)
     g, k = tl.arange(0, tile_g), tl.arange(0, tile_c)
     row_0, column = tall * tile_h * deep + tl.arange(0, tile_h) * deep, wide * tile_w + tl.arange(0, tile_w)
+    far = column.to(tl.int64)
     left_g = groups - group
     first = (sample * groups + group) * each  # of the channels of this sample and these groups
     x += sample * step_b + (group * each).to(tl.int64) * step_c
@@ -74,7 +75,7 @@ def apply_kernel(
     factor += sample * factor_b + group.to(tl.int64) * factor_c
     bias = tl.load(offset + sample * groups + group + g, mask=g < left_g, other=0.0)[:, None, None]
     on_w = (column < width)[None, None, None, :]
-    along, along_grad = (column * step_w)[None, None, None, :], (column * grad_w)[None, None, None, :]
+    along, along_grad = (far * step_w)[None, None, None, :], (far * grad_w)[None, None, None, :]
     pushed = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
     above = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
     middle = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
@@ -109,7 +110,7 @@ def apply_kernel(
             down_grad = (row.to(tl.int64) * grad_h)[None, None, :, None]
             seen = (g < left_g)[:, None, None] & (row < height)[None, :, None] & (column < width)[None, None, :]
             mapped = tl.sigmoid(done + bias)
-            to = g[:, None, None] * factor_c + (row.to(tl.int64) * factor_h)[None, :, None] + column * factor_w
+            to = g[:, None, None] * factor_c + (row.to(tl.int64) * factor_h)[None, :, None] + far * factor_w
             press = tl.zeros([tile_g, tile_h, tile_w], tl.float32)
             for start in range(0, each, tile_c):
                 channel = (g[:, None] * each + start + k[None, :]).to(tl.int64)[:, :, None, None]
@@ -120,11 +121,11 @@ def apply_kernel(
                     press += tl.sum(value * pull.to(tl.float32), 1)
                 else:
                     result = out + channel * out_c + (row.to(tl.int64) * out_h)[None, None, :, None]
-                    result += (column * out_w)[None, None, None, :]
+                    result += (far * out_w)[None, None, None, :]
                     tl.store(result, value * mapped[:, None, :, :], mask=both)
             if backward:
                 tl.store(factor + to, mapped, mask=seen)
-                result = out + g[:, None, None] * out_c + (row.to(tl.int64) * out_h)[None, :, None] + column * out_w
+                result = out + g[:, None, None] * out_c + (row.to(tl.int64) * out_h)[None, :, None] + far * out_w
                 press *= mapped * (1 - mapped)
                 tl.store(result, press, mask=seen)
                 pushed += press

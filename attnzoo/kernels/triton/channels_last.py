@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from attnzoo.kernels.triton import tiles
-from attnzoo.kernels.triton.launching import Form, Launch, Strides
+from attnzoo.kernels.triton.launching import Form, Launch, Strides, like
 from attnzoo.kernels.triton.tiles import pieces, power, strip
 
 SIDE = 32  # channels of a piece, a cache line of float32; and so the widest group
@@ -23,7 +23,9 @@ LONG = 32  # likewise, where sums leave once for all of them
 def serves(x: Form, groups: int) -> bool:
     """Whether these passes take a map."""
     each = x.shape[1] // groups
-    return x.lies_in_channels and each == power(each) and each <= SIDE
+    # what is made like a map that was spread from one position lies otherwise
+    alike = x.lies_in_channels and like(x).strides[1] == 1
+    return alike and each == power(each) and each <= SIDE and x.shape[3] * x.strides[3] < 2**31
 
 
 @triton.jit

@@ -161,7 +161,8 @@ def windows(x, rows, columns, whole, each, height, width, step_c, step_h, step_w
     misses, fails = known & (up != 1), known & (left != 1)
     seen = whole[:, None] - tl.load(rows + i * height + rim, mask=misses, other=0.0)
     seen -= tl.load(columns + i * width + edge, mask=fails, other=0.0)
-    corner = tl.load(x + i * step_c + rim * step_h + edge * step_w, mask=misses & fails, other=0.0)
+    place = i.to(tl.int64) * step_c + rim.to(tl.int64) * step_h + edge.to(tl.int64) * step_w
+    corner = tl.load(x + place, mask=misses & fails, other=0.0)
     return tl.where(known, seen + corner.to(tl.float32), 0.0)
 
 

@@ -132,8 +132,9 @@ def slopes_kernel(
     down, along = tl.arange(0, tile_h)[None, :], tl.arange(0, tile_w)[None, :]
     offsets = spots(tile_c, tile_h, tile_w, step_c, step_h, step_w)
     middle = tl.load(mean + first + c, mask=c < left_c, other=0.0)[:, None, None]
-    push += sample.to(tl.int64) * push_b + wide.to(tl.int64) * tile_w * push_w
-    pushes = spots(tile_c, tile_h, tile_w, 0, push_h, push_w) + ((channel + c) // group)[:, None, None] * push_g
+    of = channel // group  # the first channel's group, which may lie far; the others' are next to it
+    push += sample.to(tl.int64) * push_b + of.to(tl.int64) * push_g + wide.to(tl.int64) * tile_w * push_w
+    pushes = spots(tile_c, tile_h, tile_w, 0, push_h, push_w) + ((channel + c) // group - of)[:, None, None] * push_g
     total_0 = tl.zeros([tile_c, tile_w], tl.float32)
     total_1 = tl.zeros([tile_c, tile_w], tl.float32)
     total_2 = tl.zeros([tile_c, tile_w], tl.float32)

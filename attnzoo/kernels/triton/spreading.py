@@ -44,7 +44,8 @@ def spread_kernel(
     first = sample.to(tl.int64) * channels + channel
     sample, at = sample.to(tl.int64), channel.to(tl.int64)
     c = tl.arange(0, tile_c)
-    there, of = c < left_c, (channel + c) // group
+    there, group_0 = c < left_c, channel // group  # the first channel's, which may lie far; the others' are next to it
+    of = (channel + c) // group - group_0
     out += sample * out_b + at * out_c + from_w * out_w
     outs = spots(tile_c, tile_h, tile_w, out_c, out_h, out_w)
     column = wide * tile_w + tl.arange(0, tile_w)[None, None, :]
@@ -53,9 +54,9 @@ def spread_kernel(
     beside = strip(w + first * width + from_w, tile_c, tile_w, left_c, left_w, width)[:, None, :]
     grad += sample * grad_b + at * grad_c + from_w * grad_w
     grads = spots(tile_c, tile_h, tile_w, grad_c, grad_h, grad_w)
-    factor += sample * factor_b + from_w * factor_w
+    factor += sample * factor_b + group_0.to(tl.int64) * factor_c + from_w * factor_w
     factors = spots(tile_c, tile_h, tile_w, 0, factor_h, factor_w) + of[:, None, None] * factor_c
-    push += sample * push_b + from_w * push_w
+    push += sample * push_b + group_0.to(tl.int64) * push_c + from_w * push_w
     pushes = spots(tile_c, tile_h, tile_w, 0, push_h, push_w) + of[:, None, None] * push_c
     gain = tl.load(scale + first + c, mask=there, other=0.0)[:, None, None]
     tap = taps + (channel + c) % group * 9

@@ -65,6 +65,19 @@ def test_gradients_go_through_distributed_data_parallel(tmp_path: Path) -> None:
     torch.testing.assert_close([weight.grad for weight in block.parameters()], expected)
 
 
+def test_gradients_of_gradients_and_many_at_once() -> None:
+    """By torch's operators: there are no kernels for them."""
+    torch.manual_seed(15)
+    block = EMA(2, groups=1).to(DEVICE)
+    x, pulls = torch.randn(1, 2, 3, 4, device=DEVICE, requires_grad=True), torch.randn(2, 1, 2, 3, 4, device=DEVICE)
+    wanted, found = [x, *block.parameters()], []
+    for call in (Fused(block), partial(readable, block)):
+        (slope,) = torch.autograd.grad(call(x), x, pulls[0], create_graph=True)
+        twice = torch.autograd.grad(slope.square().sum(), wanted)
+        found.append([*twice, *torch.autograd.grad(call(x), wanted, pulls, is_grads_batched=True)])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
 def test_an_empty_batch_stays_empty() -> None:
     block = EMA(4, groups=2).to(DEVICE)
     x = torch.empty(0, 4, 3, 3, device=DEVICE, requires_grad=True)

@@ -100,6 +100,19 @@ def test_channels_last_in_many_pieces(channels: int, groups: int, small_pieces: 
     both((1, channels, 5, 6), groups, layout="channels_last")
 
 
+def test_a_map_that_was_spread_from_a_column() -> None:
+    """Its like, the output, lies in memory otherwise: channels are next to each other in one and not in the other."""
+    torch.manual_seed(14)
+    x = torch.randn(2, 4, 5, 1, device=DEVICE).contiguous(memory_format=torch.channels_last).expand(-1, -1, -1, 6)
+    block, pulls = EMA(4, groups=2).to(DEVICE), list[Tensor]()
+    assert form(x).lies_in_channels
+    assert torch.empty_like(x).stride(1) != 1
+    found, expected = (
+        with_gradients(call, [x], pulls, block.parameters()) for call in (Fused(block), partial(readable, block))
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_ema_in_one_launch(dtype: torch.dtype, in_one_launch: None) -> None:
     torch.manual_seed(8)
