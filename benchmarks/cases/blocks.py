@@ -9,6 +9,7 @@ from attnzoo.errors import AttnzooError
 from .case import PASSES, Case, passing
 
 CHANNELS, SIDE, BATCH = 64, 64, 2
+OPTIONS: dict[str, dict[str, bool]] = {"timm_ge": {"use_mlp": False}}  # timm 1.0.31 cannot build its own perceptron
 
 
 def names() -> list[str]:
@@ -20,7 +21,7 @@ def build(name: str, device: torch.device) -> Case:
     block, _, kind = name.rpartition("/")
     coarse = registry.signal(spec.Block(block)) == "coarse"
     gate_channels = 2 * CHANNELS if coarse else CHANNELS
-    module = registry.build(block, CHANNELS, gate_channels=gate_channels).to(device)
+    module = registry.build(block, CHANNELS, gate_channels=gate_channels, **OPTIONS.get(block, {})).to(device)
     side = next(side for side in range(SIDE, 0, -1) if takes(module, side))
     skip = (BATCH, CHANNELS, side, side)
     gate = (BATCH, gate_channels, side // 2, side // 2) if coarse else skip

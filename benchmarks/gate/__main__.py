@@ -87,9 +87,9 @@ def measured(root: Path, asked: argparse.Namespace) -> tuple[Report, dict[str, A
             with closing(side("base", base_tree, base_tree if own else root)) as base:
                 before = base.names
                 machine = base.ask("machine")
-            if asked.only is not None and not any(asked.only in name for name in before):
-                raise AttnzooError(f"no benchmark has `{asked.only}` in its name", "see `--list`")
             report = gate(opened, before, say, lambda name: asked.only is None or asked.only in name)
+            if asked.only is not None and not report.rows and not any(asked.only in name for name in before):
+                raise AttnzooError(f"no benchmark has `{asked.only}` in its name", "see `--list`")
     return report, {
         "base": {"revision": asked.against, "commit": revision, "own_list": own},
         "head": {"commit": tree.commit(root, "HEAD"), "changed": tree.changed(root)},

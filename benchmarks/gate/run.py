@@ -8,8 +8,12 @@ from typing import Protocol
 from .verdict import Verdict, compare
 
 
+class UnfinishedError(Exception):
+    """What was built and warmed up failed when it was timed: at which side, and why."""
+
+
 class Timed(Protocol):
-    """What the gate asks of a side; `Side` in earnest."""
+    """What the gate asks of a side; `Side` in earnest. Timing raises `UnfinishedError` where the benchmark fails."""
 
     names: list[str]
     required: list[str]
@@ -94,15 +98,17 @@ def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:
 
 def _first(name: str, base: Timed, head: Timed, known: bool) -> Row:
     (seconds, base_error), (head_seconds, head_error) = base.build(name), head.build(name)
-    if head_error is not None and (base_error is None or not known):
-        return Row(name, "broken", failure=f"`{name}` cannot be timed at head: {head_error}")
-    if head_error is not None:
-        return Row(name, f"cannot be timed on either side: {head_error}")
+    if head_error is not None:  # at base too, perhaps: both run head's definition, which may be what is broken
+        where = "at head" if base_error is None else "on either side"
+        return Row(name, "broken", failure=f"`{name}` cannot be timed {where}: {head_error}")
     if base_error is not None and known:
         return Row(name, "no base", failure=f"`{name}` cannot be timed at base: {base_error}")
     if base_error is not None:
         return Row(name, "new")
-    found = compare(base.time, head.time, max(seconds, head_seconds, 1e-9))
+    try:
+        found = compare(base.time, head.time, max(seconds, head_seconds, 1e-9))
+    except UnfinishedError as error:
+        return Row(name, "broken", failure=f"`{name}` could not be timed to the end {error}")
     return Row(name, _word(found), found)
 
 
@@ -113,7 +119,10 @@ def _second(row: Row, base: Timed, head: Timed) -> Row:
         return Row(
             row.name, "broken", row.first, failure=f"`{row.name}` could be timed once, and not a second time: {error}"
         )
-    found = compare(base.time, head.time, max(seconds, head_seconds, 1e-9), head_first=True)
+    try:
+        found = compare(base.time, head.time, max(seconds, head_seconds, 1e-9), head_first=True)
+    except UnfinishedError as error:
+        return Row(row.name, "broken", row.first, failure=f"`{row.name}` could not be timed to the end {error}")
     if not found.slower:
         return Row(row.name, "not confirmed", row.first, found)
     first = row.first.ratio if row.first is not None else found.ratio

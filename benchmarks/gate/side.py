@@ -10,6 +10,8 @@ from typing import Any
 
 from attnzoo.errors import AttnzooError
 
+from .run import UnfinishedError
+
 WORKER = Path(__file__).with_name("worker.py")
 
 # glibc keeps the memory of freed tensors: pages that the kernel hands out anew cost more in one process than in another
@@ -47,9 +49,11 @@ class Side:
         environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
             "ATTNZOO_CACHE": str(scratch / "cache"),
+            "ATTNZOO_KERNELS": "auto",  # what users get is timed, and not what the caller tries out
             "PYTHONHASHSEED": "0",  # dictionaries that collide on one side only would be a difference
             **KEPT,
         }
+        environment.pop("TRITON_INTERPRET", None)  # likewise
         with self._talk.open("w") as talk:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(WORKER), str(tree), str(definitions), device],
@@ -81,9 +85,16 @@ class Side:
         return built["seconds"] or 0.0, built["error"]
 
     def time(self, samples: int, repeat: int) -> list[float]:
-        """Seconds of a call of what was built last, for each sample of `repeat` calls."""
-        answer: list[float] = self.ask("time", samples=samples, repeat=repeat)
-        return answer
+        """Seconds of a call of what was built last, for each sample of `repeat` calls.
+
+        Raises:
+            UnfinishedError: It failed.
+        """
+        timed = self.ask("time", samples=samples, repeat=repeat)
+        if timed["error"] is not None:
+            raise UnfinishedError(f"at {self.word}: {timed['error']}")
+        seconds: list[float] = timed["seconds"]
+        return seconds
 
     def ask(self, what: str, **about: Any) -> Any:
         """A question to the child, and its answer."""

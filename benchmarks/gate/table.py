@@ -32,12 +32,14 @@ def table(report: Report, about: Mapping[str, Any]) -> None:
 
 def conclusion(report: Report) -> str:
     """The last line."""
-    timed = sum(row.first is not None for row in report.rows)
     if report.failures:
         return f"The gate fails: {len(report.failures)} of what it asks is not so."
+    timed = sum(row.first is not None for row in report.rows)
+    new = len(report.rows) - timed  # what else is not timed fails
+    beside = f" (new at head, and not compared: {new})" if new else ""
     if not report.complete:
-        return f"None of these {timed} benchmarks is slower; a part of the list is no verdict on the whole."
-    return f"The gate passes: none of {timed} benchmarks is slower by ten per cent, and none is missing."
+        return f"None of these {timed} benchmarks is slower{beside}; a part of the list is no verdict on the whole."
+    return f"The gate passes: none of {timed} benchmarks is slower by ten per cent{beside}, and none is missing."
 
 
 def _title(about: Mapping[str, Any]) -> str:

@@ -1,8 +1,10 @@
 """Two trees: the checkout that the gate lies in, and a revision of it beside, for as long as it is needed."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from attnzoo.errors import AttnzooError
@@ -46,6 +48,19 @@ def checked_out(root: Path, revision: str, folder: Path) -> Iterator[Path]:
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+        told = _told_to_hooks()
+        environment = {name: value for name, value in os.environ.items() if name not in told}
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False, env=environment
+        )
     except FileNotFoundError as error:
         raise AttnzooError("`git` is not installed, and base is checked out by it", "install git") from error
+
+
+@cache
+def _told_to_hooks() -> frozenset[str]:
+    """Variables that name a hook's repository and index: `git worktree add` would write into the commit being made."""
+    asked = ["git", "rev-parse", "--local-env-vars"]
+    names = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    # configuration names no repository, and may be what lets git trust this one
+    return frozenset(names) - {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"}

@@ -5,14 +5,17 @@
 `attnzoo` comes from TREE and the benchmarks from DEFINITIONS, so that both sides do the same work.
 """
 
-import gc
 import importlib.util
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
+
+# by name, before a tree's attnzoo is imported: what that puts in their place is not measured with
+from gc import collect, disable, enable, freeze, unfreeze
+from os import pread
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any, get_args, get_type_hints
 
 WARM = 3
@@ -27,8 +30,8 @@ def waiting() -> Callable[[], int]:
     """
     try:
         file = os.open(SCHEDULED, os.O_RDONLY)
-        if int(os.pread(file, 100, 0).split()[0]) > 0:
-            return lambda: int(os.pread(file, 100, 0).split()[1])
+        if int(pread(file, 100, 0).split()[0]) > 0:
+            return lambda: int(pread(file, 100, 0).split()[1])
     except (OSError, ValueError, IndexError):
         pass
     return lambda: 0
@@ -43,7 +46,9 @@ class Worker:
         if spec is None or spec.loader is None:
             raise ImportError(f"no benchmarks in {definitions}")
         sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
+        import torch
 
+        self.synchronize = torch.cuda.synchronize  # bound early, like the clock
         import attnzoo
         from attnzoo.measure.machine import describe, resolve
         from benchmarks import cases
@@ -71,39 +76,48 @@ class Worker:
     def build(self, name: str) -> dict[str, Any]:
         """Build a case and warm it up; the seconds of a call, or why there is none."""
         self.call = lambda: None  # what was timed before gives its memory back first
-        gc.unfreeze()
-        gc.collect()
+        unfreeze()
+        collect()
         try:
             self.call = self.cases.build(name, self.device).call
             for _ in range(WARM):
                 self._finished()
-            gc.freeze()  # or every window would begin by looking through all of torch
-            return {"error": None, "seconds": min(self.time(WARM, 1))}
+            freeze()  # or every window would begin by looking through all of torch
+            return {"error": None, "seconds": min(self._taken(WARM, 1))}
         except Exception as error:  # whatever a revision's code does, the gate goes on and says so
-            return {"error": (str(error).strip() or type(error).__name__).splitlines()[0], "seconds": None}
+            return {"error": reason(error), "seconds": None}
 
-    def time(self, samples: int, repeat: int) -> list[float]:
-        """Seconds of a call, for each sample of `repeat` calls."""
+    def time(self, samples: int, repeat: int) -> dict[str, Any]:
+        """Seconds of a call, for each sample of `repeat` calls, or why there are none."""
+        try:
+            return {"error": None, "seconds": self._taken(samples, repeat)}
+        except Exception as error:  # likewise
+            return {"error": reason(error), "seconds": None}
+
+    def _taken(self, samples: int, repeat: int) -> list[float]:
         taken = []
-        gc.collect()  # before the clock starts, and not in the middle
-        gc.disable()
+        collect()  # before the clock starts, and not in the middle
+        disable()
         try:
             for _ in range(samples):
-                waited, start = self.waited(), time.perf_counter_ns()
+                waited, start = self.waited(), perf_counter_ns()
                 for _ in range(repeat):
                     self._finished()
-                wall = time.perf_counter_ns() - start
+                wall = perf_counter_ns() - start
                 taken.append(max(1, wall - (self.waited() - waited)) / repeat / 1e9)
         finally:
-            gc.enable()
+            enable()
         return taken
 
     def _finished(self) -> None:
         self.call()
         if self.device.type == "cuda":
-            import torch
+            self.synchronize(self.device)
 
-            torch.cuda.synchronize(self.device)
+
+def reason(error: Exception) -> str:
+    """An error's first line; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def main(tree: str, definitions: str, device: str) -> None:
@@ -113,7 +127,7 @@ def main(tree: str, definitions: str, device: str) -> None:
     try:
         worker = Worker(Path(definitions), device)
     except Exception as error:
-        print(json.dumps({"failed": (str(error).strip() or type(error).__name__).splitlines()[0]}), file=answers)
+        print(json.dumps({"failed": reason(error)}), file=answers)
         return
     for line in sys.stdin:
         question = json.loads(line)

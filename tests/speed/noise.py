@@ -31,17 +31,22 @@ class Program:
         self.names = list(seconds)
         self.required = required or []
         self.broken: dict[str, str] = {}
+        self.tired: dict[str, str] = {}
         # code and data lie better in one process than in another
         self.luck = {name: math.exp(0.015 * machine.random.standard_normal()) for name in seconds}
-        self.now = 0.0
+        self.name, self.now = "", 0.0
 
     def build(self, name: str) -> tuple[float, str | None]:
         if name not in self.seconds or name in self.broken:
             return 0.0, self.broken.get(name, f"no `{name}`")
-        self.now = self.seconds[name] * self.luck[name]
+        self.name, self.now = name, self.seconds[name] * self.luck[name]
         return self.now, None
 
     def time(self, samples: int, repeat: int) -> list[float]:
+        from benchmarks.gate.run import UnfinishedError
+
+        if self.name in self.tired:
+            raise UnfinishedError(f"at head: {self.tired[self.name]}")
         return list(self.machine.times(self.now * repeat, samples) / repeat)
 
 
@@ -52,6 +57,7 @@ class Pair:
         self.machine, self.base, self.head = Machine(seed), base, head
         self.required: list[str] = []
         self.broken: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        self.tired: dict[str, str] = {}  # what head can build and warm up, and no more
         self.opened = 0
 
     @contextmanager
@@ -59,4 +65,5 @@ class Pair:
         self.opened += 1
         base, head = Program(self.machine, self.base), Program(self.machine, self.head, self.required)
         base.broken, head.broken = self.broken
+        head.tired = self.tired
         yield base, head

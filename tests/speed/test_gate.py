@@ -100,8 +100,8 @@ def test_a_name_twice_fails() -> None:
     [
         (None, "boom", ["x"], "broken", "`x` cannot be timed at head: boom"),
         (None, "boom", [], "broken", "`x` cannot be timed at head: boom"),
-        ("old", "boom", [], "broken", "`x` cannot be timed at head: boom"),
-        ("boom", "boom", ["x"], "cannot be timed on either side: boom", None),
+        ("old", "boom", [], "broken", "`x` cannot be timed on either side: boom"),
+        ("boom", "boom", ["x"], "broken", "`x` cannot be timed on either side: boom"),
         ("old", None, ["x"], "no base", "`x` cannot be timed at base: old"),
         ("old", None, [], "new", None),
     ],
@@ -128,6 +128,30 @@ def test_what_breaks_between_the_passes_fails() -> None:
 
     report = gate(broken_the_second_time, ["x"], lambda line: None)
     assert report.failures == ("`x` could be timed once, and not a second time: boom",)
+
+
+def test_what_breaks_while_it_is_timed_is_one_failure_among_rows() -> None:
+    pair = Pair(0, {"x": 0.001, "y": 0.001}, {"x": 0.001, "y": 0.001})
+    pair.tired = {"x": "boom"}
+    report = asked(pair)
+    assert [row.word for row in report.rows] == ["broken", "same"]
+    assert report.failures == ("`x` could not be timed to the end at head: boom",)
+
+
+def test_what_breaks_while_it_is_timed_again_fails() -> None:
+    pair = Pair(0, {"x": 0.001}, {"x": 0.0013})
+    opened = pair.__call__
+
+    def tired_the_second_time():
+        if pair.opened:
+            pair.tired = {"x": "boom"}
+        return opened()
+
+    from benchmarks.gate.run import gate
+
+    (row,) = gate(tired_the_second_time, ["x"], lambda line: None).rows
+    assert row.first is not None
+    assert (row.second, row.failure) == (None, "`x` could not be timed to the end at head: boom")
 
 
 def test_the_bounds_are_the_sign_tests() -> None:
@@ -157,6 +181,16 @@ def test_a_part_of_the_list_is_no_verdict_on_the_whole() -> None:
     assert conclusion(whole) == "The gate passes: none of 2 benchmarks is slower by ten per cent, and none is missing."
     wrong = asked(pair, ["a", "b", "c"])
     assert conclusion(wrong) == "The gate fails: 1 of what it asks is not so."
+
+
+def test_what_is_new_is_not_said_to_be_compared() -> None:
+    from benchmarks.gate.table import conclusion
+
+    pair = Pair(0, {"a": 0.001}, {"a": 0.001, "b": 0.001})
+    assert conclusion(asked(pair)) == (
+        "The gate passes: none of 1 benchmarks is slower by ten per cent (new at head, and not compared: 1), "
+        "and none is missing."
+    )
 
 
 def test_rounds_go_there_and_back() -> None:

@@ -38,7 +38,31 @@ def test_pytest_collects_exactly_the_list() -> None:
     assert names == listed
 
 
-@pytest.mark.parametrize("name", ["block/gate/forward+backward", "loader/masks/cached", "loader/train/epoch"])
+@pytest.mark.slow
+def test_every_case_can_be_built() -> None:
+    import torch
+
+    from benchmarks import cases
+
+    for name in cases.names():
+        cases.build(name, torch.device("cpu")).call()
+
+
+def test_a_case_that_cannot_be_built_is_no_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import cases, conftest
+
+    def refuses(name: str, device: object) -> None:
+        raise AttnzooError(f"`{name}` cannot be built")
+
+    monkeypatch.setattr(cases, "build", refuses)
+    with pytest.raises((AttnzooError, pytest.skip.Exception)) as raised:
+        conftest.timed.__wrapped__(None)("block/se/forward")
+    assert raised.type is AttnzooError
+
+
+@pytest.mark.parametrize(
+    "name", ["block/gate/forward+backward", "block/timm_ge/forward", "loader/masks/cached", "loader/train/epoch"]
+)
 def test_a_case_can_be_called(name: str) -> None:
     import torch
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,51 @@ def _slowed(function):
 
 per_class = _slowed(per_class)
 """
+
+
+# the least that a worker asks of a tree; torch's stand-in spares its import
+DRAWN = {
+    "attnzoo/__init__.py": "",
+    "attnzoo/losses.py": "TERMS = ()",
+    "attnzoo/measure/machine.py": """
+from types import SimpleNamespace
+
+def resolve(device): return SimpleNamespace(type="cpu")
+def describe(device): return {}
+""",
+    "attnzoo/recipe.py": "class Model: host: tuple[()]",
+    "attnzoo/registry.py": "def available(): return []",
+    "benchmarks/__init__.py": "",
+    "benchmarks/cases/__init__.py": """
+import time
+from types import SimpleNamespace
+
+CALLS = {"sleep": lambda: time.sleep(0.001)}
+
+def names(): return list(CALLS)
+def build(name, device): return SimpleNamespace(call=CALLS[name])
+""",
+    "torch.py": "class cuda: synchronize = None",
+}
+CASES = "benchmarks/cases/__init__.py"
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """A tree that is committed, with one benchmark."""
+    tree = tmp_path / "drawn"
+    for name, content in DRAWN.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(content)
+    git(tree, "init", "-q")
+    git(tree, "add", "-A")
+    git(tree, "commit", "-q", "-m", "base")
+    return tree
+
+
+def add(tree: Path, name: str, code: str) -> None:
+    """Lines at the end of a file of the tree."""
+    (tree / name).write_text(DRAWN[name] + code)
 
 
 def refused(call, *given, **named) -> tuple[str, str | None]:
@@ -84,6 +130,88 @@ def test_a_side_with_another_trees_attnzoo_is_refused(monkeypatch: pytest.Monkey
         f"the head imported attnzoo from `/elsewhere`, not from `{tmp_path}`",
         "uninstall what stands in the way, or unset PYTHONPATH",
     )
+
+
+def test_a_side_is_spared_the_callers_switches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ATTNZOO_KERNELS", "readable")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    worker = """import json, os; input()
+heard = [os.environ.get("ATTNZOO_KERNELS"), os.environ.get("TRITON_INTERPRET")]
+print(json.dumps({"home": os.path.dirname(__file__), "names": heard, "required": []}), flush=True); input()"""
+    with closing(side(monkeypatch, tmp_path, worker)) as told:
+        assert told.names == ["auto", None]
+
+
+def test_the_clock_is_not_the_trees(drawn: Path, tmp_path: Path) -> None:
+    from benchmarks.gate.side import Side
+
+    patched = "import gc, os, time; time.perf_counter_ns = lambda: 0; gc.collect = gc.disable = os.pread = None"
+    add(drawn, "attnzoo/__init__.py", patched)
+    with closing(Side("head", drawn, drawn, tmp_path / "scratch")) as head:
+        seconds, error = head.build("sleep")
+    assert error is None
+    assert seconds > 1e-4
+
+
+def test_what_fails_after_its_warming_up_leaves_the_side_alive(drawn: Path, tmp_path: Path) -> None:
+    from benchmarks.gate.run import UnfinishedError
+    from benchmarks.gate.side import Side
+
+    add(drawn, CASES, "calls = iter(range(10))\nCALLS['tired'] = lambda: 1 / (9 - next(calls))")
+    with closing(Side("head", drawn, drawn, tmp_path / "scratch")) as head:
+        assert head.build("tired")[1] is None
+        with pytest.raises(UnfinishedError, match="at head: division by zero"):
+            head.time(5, 1)
+        assert head.build("sleep")[1] is None
+        assert len(head.time(5, 1)) == 5
+
+
+def test_a_definition_that_raises_on_both_sides_fails(
+    drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.gate.__main__ import main
+
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    add(drawn, CASES, "def build(name, device): raise RuntimeError('not today')")
+    assert main(["--against", "HEAD"], root=drawn) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED: `sleep` cannot be timed on either side: not today\n" in printed
+    assert printed.endswith("The gate fails: 1 of what it asks is not so.\n")
+
+
+def test_only_what_is_new_can_be_asked_for(
+    drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.gate.__main__ import main
+
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    add(drawn, "attnzoo/__init__.py", "fresh = abs")
+    add(drawn, CASES, "import attnzoo\nCALLS['fresh'] = lambda: attnzoo.fresh(1)")
+    assert main(["--against", "HEAD", "--only", "fresh"], root=drawn) == 0
+    assert capsys.readouterr().out.endswith(
+        "None of these 0 benchmarks is slower (new at head, and not compared: 1); "
+        "a part of the list is no verdict on the whole.\n"
+    )
+    assert main(["--against", "HEAD", "--only", "no/such"], root=drawn) == 2
+    assert capsys.readouterr().err.endswith("error: no benchmark has `no/such` in its name\nhint: see `--list`\n")
+
+
+def test_a_hooks_index_is_left_alone(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.gate import tree
+
+    elsewhere = tmp_path / "elsewhere"
+    git(tmp_path, "init", "-q", str(elsewhere))
+    add(drawn, CASES, "# staged")
+    git(drawn, "add", "-A")
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_INDEX_FILE", str(drawn / ".git" / "index"))
+        hook.setenv("GIT_DIR", str(elsewhere / ".git"))
+        revision = tree.commit(drawn, "HEAD")
+        hook.setenv("GIT_DIR", str(drawn / ".git"))
+        with tree.checked_out(drawn, revision, tmp_path / "base"):
+            pass
+    assert revision == git(drawn, "rev-parse", "HEAD").strip()
+    assert git(drawn, "diff", "--cached", "--name-only") == f"{CASES}\n"
 
 
 def test_what_git_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
