@@ -80,8 +80,8 @@ def _ordinary(block: Any, x: Tensor) -> bool:
         return False
     if not conv1.stride == conv3.stride == (1, 1) or conv1.padding != (0, 0):
         return False
-    each, rest = divmod(x.shape[1], block.groups)
-    if rest or gn.num_groups != each:
+    each = len(conv1.weight)
+    if x.shape[1] != block.groups * each or gn.num_groups != each:
         return False
     mixed = torch.is_autocast_enabled(x.device.type)
     shapes = ((each, each, 1, 1), (each,), (each,), (each,), (each, each, 3, 3), (each,))
