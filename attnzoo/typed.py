@@ -1,5 +1,6 @@
 """Dataclasses from TOML tables, every value checked against its annotation. Knows no recipe and no torch."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
@@ -91,7 +92,7 @@ def _items(kinds: tuple[Any, ...], given: Any) -> list[Any] | None:
 
 
 def _is(kind: Any, given: Any) -> bool:
-    """Whether a value is of a plain type: an integer serves as a float; a boolean, nan and inf never do."""
+    """Whether a value is of a plain type: an integer that fits serves as a float; a boolean, nan and inf never do."""
     if kind is float:
-        return isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < float("inf")
+        return isinstance(given, int | float) and not isinstance(given, bool) and abs(given) <= sys.float_info.max
     return type(given) is kind

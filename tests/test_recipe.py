@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, strategies
 
 from attnzoo import recipe
 from attnzoo.errors import AttnzooError
@@ -20,9 +21,18 @@ FULL = Recipe(
 )
 
 
-@pytest.mark.parametrize("given", [Recipe(), FULL])
-def test_a_recipe_survives_its_own_toml(given: Recipe) -> None:
-    assert recipe.from_toml(given.to_toml(), name="other") == given
+@pytest.mark.parametrize("whole", [Recipe(), FULL])
+def test_a_recipe_survives_its_own_toml(whole: Recipe) -> None:
+    assert recipe.from_toml(whole.to_toml(), name="other") == whole
+
+
+@given(strategies.text())
+@example("brain 🧠")
+@example("".join(map(chr, range(0x21))) + "\x7f\x80\x9f\u2028\ufeff")
+@example('"quoted", \'\'\'""", C:\\new, \\u007f')
+def test_any_text_survives_the_toml(text: str) -> None:
+    whole = replace(FULL, name=text, claims=Claims(text, text, 12, 7), data=Data(augmentation=(text,)))
+    assert recipe.from_toml(whole.to_toml(), name="other") == whole
 
 
 @pytest.mark.parametrize("name", recipe.shipped())
@@ -55,8 +65,8 @@ def test_the_papers_models_differ_in_their_attention_alone() -> None:
 
 
 def test_spelling_of_the_attention_is_canonical_in_a_recipe() -> None:
-    given = recipe.from_toml('[model]\nattention = "ema@bottleneck / gate @ skip"', name="x")
-    assert given.model.attention == "gate@skip/ema@bottleneck"
+    told = recipe.from_toml('[model]\nattention = "ema@bottleneck / gate @ skip"', name="x")
+    assert told.model.attention == "gate@skip/ema@bottleneck"
 
 
 def test_name_claims_and_remarks_decide_nothing() -> None:
@@ -109,7 +119,11 @@ def test_override_replaces_fields_as_toml_would() -> None:
         ("[model]\nwidths = [8, 0]", "`model.widths` must be positive, not `0`", "greater than 0"),
         ("[data]\nwindow = [80, 0]", "`data.window` must rise, not go from `80.0` to `0.0`", "write [low, high]"),
         ("[data]\ngroup_pattern = '('", "`data.group_pattern` is not a regular expression", "Python's `re`"),
-        ("[training]\nseed = -1", "`training.seed` must not be negative, it is `-1`", "seeds are 0, 1, 2, …"),
+        ("[training]\nseed = -1", "`training.seed` must be from 0 to 4294967295, not `-1`", "seeds are 0, 1, 2, …"),
+        ("[training]\nseed = 4294967296", "must be from 0 to 4294967295, not `4294967296`", "seeds are 0, 1, 2, …"),
+        ("[training]\nweight_decay = -1", "`training.weight_decay` must not be negative, it is `-1.0`", "0 is no"),
+        (f"[training]\nlearning_rate = {10**400}", f"`training.learning_rate` cannot be `{10**400}`", "a number"),
+        (f"[training]\nlearning_rate = {'9' * 5000}", "`the recipe` is not TOML: Exceeds the limit", "need quotes"),
         ("ours = ['data.windw']", "`ours` has no field `data.windw`", "did you mean `data.window`?"),
     ],
 )  # fmt: skip

@@ -43,6 +43,11 @@ def test_terciles_of_true_size() -> None:
     assert table["large"]["dice"] == pytest.approx((30 / 54 + 0) / 2)
 
 
+def test_terciles_of_a_number_that_three_does_not_divide() -> None:
+    table = metrics.strata(np.stack([image(a=size) for size in (1, 2, 3, 4)]), NAMES)
+    assert [one["pairs"] for one in table.values()] == [2, 1, 1]
+
+
 def test_limits_depend_on_the_truth_alone() -> None:
     other = MATRICES.copy()
     other[..., 0] += other[..., 1:].sum(-1)
@@ -70,3 +75,8 @@ def test_without_any_pair_nothing_is_defined() -> None:
 def test_images_without_foreground_are_told_apart() -> None:
     assert metrics.empty_images(MATRICES) == {"images": 2, "with_false_positives": 1, "false_positive_pixels": 7}
     assert metrics.empty_images(MATRICES[:5]) == {"images": 0, "with_false_positives": 0, "false_positive_pixels": 0}
+
+
+def test_one_pixel_is_a_false_positive() -> None:
+    told = metrics.empty_images(image(extra_a=1)[None])
+    assert told == {"images": 1, "with_false_positives": 1, "false_positive_pixels": 1}

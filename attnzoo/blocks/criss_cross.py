@@ -1,5 +1,6 @@
 """Criss-cross attention (CCNet): Huang et al., ICCV 2019."""
 
+from contextlib import nullcontext
 from typing import ClassVar, Literal
 
 import torch
@@ -79,7 +80,9 @@ class CrissCross(nn.Module):
         query, key, value = (
             layer(x).movedim(1, -1).to(wide) for layer in (self.query_conv, self.key_conv, self.value_conv)
         )
-        with torch.autocast(x.device.type, enabled=False):
+        # not every device knows autocast: `meta` does not
+        kind = x.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             lines = [_compare(query.movedim(axis, -2), key.movedim(axis, -2), axis < axes[-1]) for axis in axes]
             energy = torch.cat([line.movedim(-2, axis) for line, axis in zip(lines, axes, strict=True)], -1)
             attention = torch.split(energy.softmax(-1), [*x.shape[2:]], -1)  # for each axis (B, *S, L)

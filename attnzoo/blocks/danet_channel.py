@@ -1,5 +1,6 @@
 """The channel attention of DANet: Fu et al., CVPR 2019."""
 
+from contextlib import nullcontext
 from typing import ClassVar, Literal
 
 import torch
@@ -50,7 +51,9 @@ class DANetChannel(nn.Module):
         return x + self.added(x)
 
     def added(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        # not every device knows autocast: `meta` does not
+        kind = x.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             maps = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))  # (B, C, N)
             energy = maps @ maps.transpose(1, 2)  # (B, C, C)
             attention = (energy.amax(2, keepdim=True) - energy).softmax(2)  # (B, C, C)

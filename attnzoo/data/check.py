@@ -15,7 +15,7 @@ from attnzoo.data.intensity import Histogram, Intensity
 from attnzoo.data.masks import mask, under
 from attnzoo.data.pictures import image
 from attnzoo.data.progress import track
-from attnzoo.data.records import IGNORE, Dataset, Finding, Split
+from attnzoo.data.records import IGNORE, SPLITS, Dataset, Finding, Split
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Data
 
@@ -82,6 +82,9 @@ def check(dataset: Dataset, *, progress: bool = False) -> Report:
     """Look at every pixel of an opened data set; images that cannot be decoded become findings."""
     findings, histogram = Findings(skip=True), Histogram()
     splits = {name: _split(dataset, split, findings, histogram, progress) for name, split in dataset.splits.items()}
+    for name in SPLITS:
+        if name not in splits:
+            findings.add("missing-split", name)
     for name, split in splits.items():
         for label in dataset.classes[1:]:
             if not split.classes[label].pixels:

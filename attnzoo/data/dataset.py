@@ -19,6 +19,7 @@ from attnzoo.data.records import IGNORE, SPLITS, Annotation, Dataset, Finding, S
 from attnzoo.data.splits import draw, grouped, leakage
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Data
+from attnzoo.results import ALL, SCORES
 
 __all__ = ["Annotation", "Dataset", "Finding", "Sample", "Split", "image", "mask", "open_dataset", "prepare"]
 
@@ -45,10 +46,14 @@ def open_dataset(root: str | Path, options: Data | None = None, *, progress: boo
         found, classes, ids, sources = _from_folders(root, layout, options, findings, progress)
     else:
         found, classes, ids, sources = _from_coco(root, layout, options, findings, progress)
+    if ALL in classes:
+        raise AttnzooError(
+            f"`{root}` has a class `{ALL}`, which is what `{SCORES}` calls all classes together", "rename the class"
+        )
     found = {split: grouped(samples, options.group_pattern) for split, samples in found.items()}
     for split, samples in found.items():
         if not samples:
-            raise AttnzooError(f"`{root}` has no usable image in {split}", "see `attnzoo data check`")
+            raise _without_images(root, split, layout, findings)
     if WHOLE in found:
         for sample in found[WHOLE]:
             findings.add("drawn-splits", sample.name)
@@ -84,13 +89,30 @@ def _from_folders(root: Path, layout: Layout, options: Data, findings: Findings,
             )
             top = folders.highest_class(found[split], split, len(names or range(IGNORE)), progress=progress)
             highest = max(highest, top)
-    if highest == 0:
+    if highest == 0 and any(found.values()):  # where no image has its mask, no mask was read
         raise AttnzooError(
             f"the masks in `{root}` hold no class: nothing but 0 (background) and 255 (ignored)",
             "masks hold 1 for the first class, not 255",
         )
     classes = names or ("background", *(f"class {index}" for index in range(1, highest + 1)))
     return found, classes, {index: index for index in range(1, len(classes))}, {}
+
+
+def _without_images(root: Path, split: str, layout: Layout, findings: Findings) -> AttnzooError:
+    """Says of a split without an image what became of them: `attnzoo data check` cannot say more, it ends here too."""
+    told = {finding.kind: finding for finding in findings.collected() if finding.split == split}
+    why = "it names none"
+    if (dropped := told.get("unusable-image")) is not None:
+        why = dropped.examples[0] + (f", and {dropped.count - 1} more cannot be used" if dropped.count > 1 else "")
+    elif told:
+        finding = next(iter(told.values()))
+        why = f"{finding.message}, such as {finding.examples[0]}"
+    return AttnzooError(
+        f"`{root}` has no usable image{'' if split == WHOLE else f' in {split}'}: {why}",
+        "image and mask are paired by the name before the suffix"
+        if layout.format == "folders"
+        else "add images, and name them in the annotation file",
+    )
 
 
 def _digest(classes: tuple[str, ...], splits: Mapping[str, Split], sources: Mapping[str, str]) -> str:

@@ -50,17 +50,32 @@ class Files:
 
 
 def _walk(folder: Path) -> list[str]:
-    """All image files below a folder as posix paths; linked folders and hidden ones are not entered."""
+    """All image files below a folder as posix paths; linked folders and hidden ones are not entered.
+
+    Raises:
+        AttnzooError: For a name that is not UTF-8.
+    """
     names = []
     for parent, children, files in os.walk(folder):
         children[:] = sorted(child for child in children if not child.startswith("."))
         relative = Path(parent).relative_to(folder)
-        names += [
-            (relative / file).as_posix()
-            for file in files
-            if Path(file).suffix.lower() in SUFFIXES and not file.startswith(".")
-        ]
+        images = [file for file in files if Path(file).suffix.lower() in SUFFIXES and not file.startswith(".")]
+        for file in images:
+            _check_text(Path(parent) / file)
+        names += [(relative / file).as_posix() for file in images]
     return names
+
+
+def _check_text(path: Path) -> None:
+    """Python reads any bytes as a name, and fails when it writes them: refused now, and not after the training."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise AttnzooError(
+            f"`{shown}` is not a name in UTF-8, so no table of scores could hold it",
+            "rename the file, or the folder that is named so",
+        ) from error
 
 
 def _unsafe(name: str) -> str | None:

@@ -38,6 +38,7 @@ KINDS = {
     "no-annotation": _Kind("note", "images without annotation (background throughout)"),
     # the data set as a whole
     "drawn-splits": _Kind("note", "images in one piece, dealt into train, valid and test by group with seed 0"),
+    "missing-split": _Kind("warning", "splits that are not there (a run needs them)"),
     "absent-class": _Kind("warning", "classes without a pixel"),
     "broken-image": _Kind("warning", "images that cannot be decoded (a run would stop at them)"),
     "mixed-depth": _Kind("warning", "images of 16 bits among others of 8 (one `data.window` cannot suit both)"),

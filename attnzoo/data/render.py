@@ -36,9 +36,10 @@ def render(report: Report, *, width: int = 120) -> str:
 
 
 def _splits(report: Report) -> Table:
-    table = Table("split", box=box.SIMPLE, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("split", no_wrap=True)
     for head in ("images", "groups", "empty", "height", "width", "labelled", "overlapping", "ignored"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)  # of all columns `kinds` alone may take a second line
     table.add_column("kinds")
     for name, split in report.splits.items():
         kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(split.kinds.items()))

@@ -70,7 +70,7 @@ def leakage(splits: Mapping[str, Sequence[Sample]], findings: Findings, *, patte
                 others = f" ({len(shared)} such {kind}s in all)" if len(shared) > 1 else ""
                 raise AttnzooError(
                     f"{what} is in more than one split: {where}{others}",
-                    "scores would be too good: split by group, or accept it by `data.allow_leakage = true`",
+                    "scores would be too good: split by group, or accept it by `--set data.allow_leakage=true`",
                 )
             findings.add(f"leaked-{kind}", f"{what}: {where}")
     for split, samples in splits.items():

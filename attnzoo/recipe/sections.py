@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any, Literal, Self
 
 from attnzoo import spec, typed
 from attnzoo.errors import AttnzooError
+from attnzoo.recipe.checks import check
 
 SCHEMA = 1
 
@@ -118,7 +118,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", replace(self.model, attention=str(spec.parse(self.model.attention))))
-        _check(self)
+        check(self)
 
     def decides(self) -> dict[str, Any]:
         """The canonical form of what decides the numbers: JSON-ready, without name, claims and remarks."""
@@ -156,14 +156,14 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The recipe as a TOML text that `from_toml` reads back as an equal recipe."""
-        lines = [f"schema = {SCHEMA}", f"name = {json.dumps(self.name)}"]
+        lines = [f"schema = {SCHEMA}", f"name = {_value(self.name)}"]
         if self.ours:
-            lines.append(f"ours = {json.dumps(list(self.ours))}")
+            lines.append(f"ours = {_value(self.ours)}")
         for section in ("data", "model", "training", "scores", "claims"):
             if (values := getattr(self, section)) is not None:
                 lines += ["", f"[{section}]"]
                 # TOML has no null: a field that is None is one that is not written
-                lines += [f"{key} = {json.dumps(value)}" for key, value in asdict(values).items() if value is not None]
+                lines += [f"{key} = {_value(value)}" for key, value in asdict(values).items() if value is not None]
         return "\n".join(lines) + "\n"
 
 
@@ -171,7 +171,7 @@ def from_toml(text: str, *, name: str, source: str = "the recipe") -> Recipe:
     """Parse a recipe. `name` is its name where the text gives none; `source` is how messages call it."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one, and so is Python's refusal of a number of 5000 digits
         raise AttnzooError(
             f"`{source}` is not TOML: {error}", "strings need quotes, and true and false small letters"
         ) from error
@@ -185,37 +185,6 @@ def from_toml(text: str, *, name: str, source: str = "the recipe") -> Recipe:
         raise AttnzooError(f"{error.message} (in `{source}`)", error.hint) from error
 
 
-def _check(recipe: Recipe) -> None:
-    """Refuse values that no run could use."""
-    data, model, training = recipe.data, recipe.model, recipe.training
-    positive = {
-        "data.image_size": min(data.image_size),
-        "model.in_channels": model.in_channels,
-        "model.widths": min(model.widths, default=0),
-        "training.epochs": training.epochs,
-        "training.batch_size": training.batch_size,
-        "training.learning_rate": training.learning_rate,
-    }
-    for path, value in positive.items():
-        if value <= 0:
-            raise AttnzooError(f"`{path}` must be positive, not `{value}`", "give a number greater than 0")
-    if data.window is not None and data.window[0] >= data.window[1]:
-        raise AttnzooError(
-            f"`data.window` must rise, not go from `{data.window[0]}` to `{data.window[1]}`", "write [low, high]"
-        )
-    if data.group_pattern is not None:
-        try:
-            re.compile(data.group_pattern)
-        except re.error as error:
-            raise AttnzooError(
-                f"`data.group_pattern` is not a regular expression: {error}", "test it with Python's `re`"
-            ) from error
-    if training.seed < 0:
-        raise AttnzooError(f"`training.seed` must not be negative, it is `{training.seed}`", "seeds are 0, 1, 2, …")
-    options = {
-        f"{section}.{known.name}"
-        for section in ("data", "model", "training", "scores")
-        for known in fields(getattr(recipe, section))
-    }
-    for remark in recipe.ours:
-        typed.known(remark, options, "`ours`", "field")
+def _value(value: Any) -> str:
+    """A value as TOML, which is JSON but for two things: it knows no surrogate pairs, and wants DEL escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -24,7 +24,8 @@ def check_splits(data: Dataset, devices: int = 1) -> None:
     if missing := [split for split in SPLITS if split not in data.splits]:
         raise AttnzooError(
             f"a run needs the splits {listing(SPLITS, last='and')}; the data set lacks {listing(missing, last='and')}",
-            "see `attnzoo data check`",
+            "add each as the others are, or give all images in one piece, which is dealt into the three: "
+            "one COCO file, or `images` with `masks`",
         )
     for split in SPLITS:
         if (images := len(data.splits[split].samples)) < devices:

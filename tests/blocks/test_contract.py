@@ -214,6 +214,13 @@ def test_half_precision_and_float64_are_kept(name: str, dims: int) -> None:
         assert output.dtype is dtype
 
 
+@each_form
+def test_its_shapes_can_be_asked_without_numbers(name: str, dims: int) -> None:
+    block, tensors = make(name, dims=dims).to("meta"), [tensor.to("meta") for tensor in inputs(name, usual(name, dims))]
+    output = block(*tensors)
+    assert (output.shape, output.device.type) == (tensors[0].shape, "meta")
+
+
 @pytest.mark.slow  # in 2-D the safety matrix does the same at every run: test_safety.py
 @pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if CASES[form[0]].sizes is SIZES])
 def test_exports_for_other_sizes(name: str, dims: int) -> None:

@@ -57,6 +57,12 @@ def skip(name: str, batch: int = 2) -> torch.Tensor:
     return wave(batch, 64, *SIZES.get(name, (9, 12))).float()
 
 
+@each
+def test_its_shapes_can_be_asked_without_numbers(name: str) -> None:
+    output = make(name).to("meta")(skip(name).to("meta"))
+    assert (output.shape, output.device.type) == (skip(name).shape, "meta")
+
+
 def test_every_name_of_timm_has_one_of_ours() -> None:
     words = re.findall(r"attn_type == '(\w+)'", inspect.getsource(get_attn))
     assert sorted(f"timm_{word}" for word in words) == sorted(TIMM)

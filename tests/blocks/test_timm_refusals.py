@@ -112,8 +112,11 @@ def test_maps_of_other_sizes_are_told(name: str, possible: Any, size: Any, what:
     with pytest.raises(AttnzooError) as caught:
         block.check_size(size)
     assert (caught.value.message, caught.value.hint) == (f"`timm_{name}` cannot {what}", hint)
+    with pytest.raises(AttnzooError) as caught:
+        block(torch.ones(1, 64, *size))
+    assert (caught.value.message, caught.value.hint) == (f"`timm_{name}` cannot {what}", hint)
     with pytest.raises(AssertionError):
-        block(torch.ones(1, 64, *size))  # timm's own word on it
+        block.attn(torch.ones(1, 64, *size))  # timm's own word on it
 
 
 def test_too_many_pairs_of_positions_are_told() -> None:

@@ -150,8 +150,33 @@ def test_long_lists_are_cut_in_the_text(export: Any) -> None:
 
 def test_a_faultless_data_set_is_said_to_be_one(export: Any) -> None:
     categories = [{"id": 1, "name": "disc"}]
-    text = render(check(open_dataset(export(categories=categories))))
+    for split in ("train", "valid", "test"):
+        root = export(categories=categories, split=split)
+    text = render(check(open_dataset(root)))
     assert text.endswith("nothing to remark\n")
+
+
+def test_a_split_that_a_run_will_miss_is_remarked(export: Any) -> None:
+    report = inspect(export(categories=[{"id": 1, "name": "disc"}], split="valid"))
+    (finding,) = found(report, "missing-split")
+    assert (finding.level, finding.examples) == ("warning", ("train", "test"))
+    assert "warning: splits that are not there (a run needs them): 2\n    train\n    test\n" in render(report)
+
+
+def test_no_heading_is_cut_however_much_there_is_to_say(export: Any) -> None:
+    sizes = [{"file_name": f"{number}.png", "height": None} for number in range(6)]
+    export([], sizes)
+    root = export([], sizes, split="valid")
+    for split in ("train", "valid"):
+        for number in range(6):
+            shape = (1000 + 7 * number, 2000 + 5 * number) + ((3,) if number % 2 else ())
+            kind = np.uint16 if number in (0, 2) else np.uint8
+            Image.fromarray(np.full(shape, 60 + number, kind)).save(root / split / f"{number}.png")
+    lines = render(inspect(root)).splitlines()
+    headings = "split images groups empty height width labelled overlapping ignored kinds"
+    assert lines[2].split() == headings.split()
+    assert {"1000…1017.5…1035", "2000…2012.5…2025"} <= set(lines[4].split())
+    assert max(map(len, lines[:12])) <= 120
 
 
 def test_nothing_in_a_name_steers_the_terminal_or_the_markup(export: Any) -> None:

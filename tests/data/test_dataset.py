@@ -40,6 +40,14 @@ def test_a_sample_is_what_the_files_say(export: Any, cache: Path) -> None:
     assert pickle.loads(pickle.dumps(dataset)) == dataset
 
 
+def test_a_class_named_as_all_classes_together_is_refused(export: Any) -> None:
+    root = export(categories=[{"id": 1, "name": "all"}])
+    with pytest.raises(AttnzooError) as caught:
+        open_dataset(root)
+    assert caught.value.message == f"`{root}` has a class `all`, which is what `scores.csv` calls all classes together"
+    assert caught.value.hint == "rename the class"
+
+
 @pytest.mark.parametrize("size", [{"height": None}, {"width": None}, {"height": 10.5}])
 def test_a_size_that_is_missing_is_read_from_the_image(export: Any, size: dict[str, Any]) -> None:
     dataset = open_dataset(export(images=[{"file_name": "a.png", **size}]))
@@ -138,8 +146,20 @@ def test_an_error_does_not_wait_for_the_other_files(export: Any, monkeypatch: py
 def test_a_split_without_a_usable_image_is_refused(export: Any) -> None:
     with pytest.raises(AttnzooError) as caught:
         open_dataset(export([], []))
-    assert caught.value.message.endswith("has no usable image in train")
-    assert caught.value.hint == "see `attnzoo data check`"
+    assert caught.value.message.endswith("set` has no usable image in train: it names none")
+    assert caught.value.hint == "add images, and name them in the annotation file"
+
+
+def test_a_split_without_a_usable_image_says_what_became_of_them(export: Any) -> None:
+    root = export([], ["a.png", "b.png", "c.png"])
+    for name in "abc":
+        (root / f"train/{name}.png").unlink()
+    with pytest.raises(AttnzooError) as caught:
+        open_dataset(root, Data(unusable="skip"))
+    start, _, why = caught.value.message.partition(": ")
+    assert start == f"`{root}` has no usable image in train"
+    assert "a.png" in why
+    assert why.endswith(", and 2 more cannot be used")
 
 
 def test_findings_name_a_few_places_and_count_all(export: Any) -> None:

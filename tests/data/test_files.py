@@ -1,11 +1,14 @@
 """Images are found where they lie, and nothing outside the data set is read."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from attnzoo.data import open_dataset
 from attnzoo.errors import AttnzooError
@@ -37,6 +40,50 @@ def test_a_name_with_nul_is_refused(export: Any) -> None:
     root = export(images=["a.png\0.txt"])
     with pytest.raises(AttnzooError, match=r"whose `file_name` is 'a.png\\x00.txt', not a plain text"):
         open_dataset(root)
+
+
+BYTES = os.fsdecode(b"sc\xffan.png")  # as Python reads a name that is not UTF-8
+
+
+@pytest.fixture
+def named(export: Any) -> Path:
+    """A data set with an image of such a name, which its annotations do not list."""
+    root = export()
+    try:
+        shutil.copy(root / "train/a.png", root / "train" / BYTES)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 alone")
+    return Path(root)
+
+
+def test_a_name_that_is_not_utf_8_is_refused_when_the_data_are_opened(named: Path) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        open_dataset(named)
+    shown = str(named / "train/sc\\xffan.png")
+    assert caught.value.message == f"`{shown}` is not a name in UTF-8, so no table of scores could hold it"
+    assert caught.value.hint == "rename the file, or the folder that is named so"
+
+
+@pytest.mark.parametrize("part", ["images", "masks"])
+def test_so_it_is_in_folders_of_images_and_masks(named: Path, part: str, tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / "plain/train" / folder).mkdir(parents=True)
+        Image.fromarray(np.ones((10, 12), np.uint8)).save(tmp_path / "plain/train" / folder / "a.png")
+    shutil.copy(named / "train" / BYTES, tmp_path / "plain/train" / part)
+    with pytest.raises(AttnzooError, match="is not a name in UTF-8"):
+        open_dataset(tmp_path / "plain")
+
+
+def test_annotations_with_such_a_name_are_refused(export: Any) -> None:
+    root = export()
+    path = root / "train/_annotations.coco.json"
+    path.write_text(path.read_text().replace("a.png", r"sc\udcffan.png"))
+    with pytest.raises(AttnzooError) as caught:
+        open_dataset(root)
+    assert caught.value.message == (
+        f"`{path}` has an entry of `images` whose `file_name` is 'sc\\udcffan.png', which UTF-8 cannot spell"
+    )
+    assert caught.value.hint == "rename it, and export the data set again"
 
 
 def test_links_out_of_the_data_set_are_refused(export: Any, tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def test_impossible_class_names_are_refused(tmp_path: Path, text: str) -> None:
     refused(pair(tmp_path), message, "line 1 names the background")
 
 
+def test_a_class_named_as_all_classes_together_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("background\nall\nbar\n")
+    message = f"`{tmp_path}` has a class `all`, which is what `scores.csv` calls all classes together"
+    refused(pair(tmp_path), message, "rename the class")
+
+
 def test_too_many_class_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("\n".join(str(number) for number in range(256)))
     message = f"`{tmp_path / 'classes.txt'}` holds 256 names; masks of 8 bits hold 255"
@@ -131,3 +137,17 @@ def test_a_sample_without_a_mask_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(AttnzooError, match="`a` has no mask file") as caught:
         read(Sample("a", tmp_path, "a", 2, 3, ""), 2)
     assert caught.value.hint == "open the data set again"
+
+
+def test_masks_of_another_name_are_not_said_to_be_empty(tmp_path: Path) -> None:
+    for number in range(2):
+        pair(tmp_path, f"train{number}", seed=number)
+        path = tmp_path / f"train/masks/train{number}.png"
+        path.rename(path.with_name(f"train{number}_mask.png"))
+    with pytest.raises(AttnzooError) as caught:
+        open_dataset(tmp_path, Data(unusable="skip"))
+    assert caught.value.message == (
+        f"`{tmp_path}` has no usable image in train: `{tmp_path / 'train/images/train0.jpg'}` has no mask in "
+        f"`{tmp_path / 'train/masks'}`, and 1 more cannot be used"
+    )
+    assert caught.value.hint == "image and mask are paired by the name before the suffix"

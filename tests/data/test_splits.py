@@ -14,7 +14,7 @@ from attnzoo.data.splits import draw, group_of
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Data
 
-HINT = "scores would be too good: split by group, or accept it by `data.allow_leakage = true`"
+HINT = "scores would be too good: split by group, or accept it by `--set data.allow_leakage=true`"
 
 
 @pytest.mark.parametrize(

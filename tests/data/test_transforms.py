@@ -125,6 +125,20 @@ def test_image_and_mask_move_together() -> None:
         assert ((image[0] > 0.5) == (moved == 1))[known].float().mean() > 0.99, name
 
 
+@pytest.mark.parametrize(("shift", "place"), [((0.0, 0.1), (30, 49)), ((0.1, 0.0), (36, 40))])
+def test_a_shift_is_a_share_of_height_and_a_share_of_width(
+    shift: tuple[float, float], place: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(shift)
+    monkeypatch.setattr("attnzoo.data.transforms._uniform", lambda *_: next(drawn))
+    marker = np.zeros((60, 90), np.uint8)
+    marker[30, 40] = 1
+    transforms = pipeline(Data(image_size=(60, 90), augmentation=("translate",)), 1, True)
+    image, mask = transforms(marker * 255, marker, torch.Generator())
+    assert (mask == 1).nonzero().tolist() == [[*place]]
+    assert image[0, *place] == pytest.approx(1, abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["rotate", "translate", "affine"])
 def test_what_comes_in_from_outside_is_ignored_and_not_background(name: str) -> None:
     transforms = pipeline(Data(image_size=(40, 40), augmentation=(name,)), 1, True)

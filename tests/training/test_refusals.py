@@ -80,6 +80,10 @@ def test_missing_and_small_splits_are_refused(plain, data, tmp_path):
     lacking = Dataset(**{**vars(data), "splits": {"train": data.splits["train"]}})
     error = refusal(plain, tmp_path / "run", lacking)
     assert error.message == "a run needs the splits `train`, `valid` and `test`; the data set lacks `valid` and `test`"
+    assert error.hint == (
+        "add each as the others are, or give all images in one piece, which is dealt into the three: one COCO file, "
+        "or `images` with `masks`"
+    )
     empty = type(data.splits["test"])("test", ())
     error = refusal(plain, tmp_path / "run", Dataset(**{**vars(data), "splits": {**data.splits, "test": empty}}))
     assert error.message == "the split `test` has no images"
@@ -128,7 +132,7 @@ def test_too_little_memory_is_told(plain, data, tmp_path, monkeypatch):
 def test_a_loss_that_is_no_number_is_refused_and_leaves_no_result(look_every, plain, data, tmp_path, monkeypatch):
     monkeypatch.setattr("attnzoo.training.task.LOOK_EVERY", look_every)
     if look_every < 3:
-        monkeypatch.setattr(Task, "validation_step", lambda *_: pytest.fail("it was seen too late"))
+        monkeypatch.setattr(Task, "on_validation_epoch_start", lambda *_: pytest.fail("it was seen too late"))
     diverging = plain.override({"training.optimizer": "sgd", "training.learning_rate": 1e30, "training.epochs": 2})
     error = refusal(diverging, tmp_path / "run", data)
     assert error.message == "`train_loss` is `nan` in epoch 1, step 2 of 3; nothing was kept of it"

@@ -12,10 +12,12 @@ import torch
 
 from attnzoo import metrics, models
 from attnzoo.data import mask
+from attnzoo.data.loading import loader
 from attnzoo.errors import AttnzooError
-from attnzoo.losses import balanced_weights
+from attnzoo.losses import balanced_weights, build_loss
 from attnzoo.results import Result
 from attnzoo.training import run
+from attnzoo.training.checkpoints import load_best
 from attnzoo.training.task import Task
 
 
@@ -47,6 +49,36 @@ def test_the_best_epoch_is_the_best_of_the_curves(finished, data):
     assert result.validation["batch_average"]["dice"] == pytest.approx(
         float(rows[result.best_epoch - 1]["val_batch_dice"])
     )
+
+
+def test_at_half_precision_the_kept_weights_have_the_score_that_selected_them_too(plain, data, tmp_path):
+    result = go(plain.override({"training.precision": "bf16-mixed", "training.epochs": 3}), tmp_path / "run", data)
+    assert result.validation["global_macro"]["dice"] == result.best_score
+
+
+def test_the_validation_loss_is_the_mean_over_images_whatever_the_last_batch_holds(plain, data, tmp_path):
+    asked = plain.override({"training.batch_size": 4})
+    go(asked, tmp_path / "run", data)
+    (row,) = csv.DictReader((tmp_path / "run" / "curves.csv").read_text().splitlines())
+    model, loss = models.empty_model(asked, len(data.classes)), build_loss("cross_entropy")
+    load_best(tmp_path / "run", model)
+    single = loader(data, "valid", asked.override({"training.batch_size": 1}), train=False)
+    with torch.no_grad():
+        losses = [float(loss(model.eval()(batch.image), batch.mask)) for batch in single]
+    assert len(losses) == 5
+    assert float(row["val_loss"]) == pytest.approx(sum(losses) / 5, rel=1e-5)
+
+
+def test_every_epoch_has_a_stream_of_its_own(plain, data, tmp_path, monkeypatch):
+    seeds, step = [], Task.training_step
+
+    def noted(self, batch, batch_idx):
+        seeds.append(torch.initial_seed())
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Task, "training_step", noted)
+    go(plain.override({"training.epochs": 2}), tmp_path / "run", data)
+    assert [seeds.count(seed) for seed in dict.fromkeys(seeds)] == [3, 3]  # steps of an epoch
 
 
 def test_the_result_says_what_was_run_and_where(finished, recipe, data, plugin):

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from attnzoo.errors import AttnzooError, divisors, first_line, listing
@@ -90,6 +91,19 @@ class TimmLayer(nn.Module):
                 f"cut a map of {edges} into blocks of block_size={block}",
                 f"both edges must be multiples of {block}: choose another block_size or image size",
             )
+
+
+class BoundLayer(TimmLayer):
+    """A layer that takes some sizes of map alone."""
+
+    def check_size(self, size: tuple[int, ...]) -> None:
+        """Refuse any other."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():  # a graph with open sizes is not to be bound by the question
+            self.check_size(tuple(x.shape[2:]))  # timm asserts, without a word
+        return super().forward(x)
 
 
 Class = TypeVar("Class", bound=type[TimmLayer])

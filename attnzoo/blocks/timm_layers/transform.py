@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from attnzoo.blocks.timm_layers._adapter import TimmLayer, timm_layer
+from attnzoo.blocks.timm_layers._adapter import BoundLayer, TimmLayer, timm_layer
 
 POSITIONS = 128 * 128
 AT_MOST = f"place it where a map has at most {POSITIONS}, or take `non_local` or `danet_position`"
@@ -83,7 +83,7 @@ class TimmLambda(TimmLayer):
     "https://arxiv.org/abs/2101.11605",
     where="maps of `feat_size` alone",
 )
-class TimmBottleneck(TimmLayer):
+class TimmBottleneck(BoundLayer):
     """Makes a new map by self-attention between all positions, with embeddings of how far apart they are.
 
     It is bound to one map size, which `check_size` tells, and memory grows with the square of the positions. About
@@ -117,7 +117,7 @@ class TimmBottleneck(TimmLayer):
     "https://arxiv.org/abs/2103.12731",
     where=MULTIPLES,
 )
-class TimmHalo(TimmLayer):
+class TimmHalo(BoundLayer):
     """Makes a new map by self-attention between the positions of a block and those in and around it.
 
     The map's edges must be multiples of the block's, which `check_size` tells. About 3·channels² parameters.
@@ -167,7 +167,7 @@ class TimmNL(TimmLayer):
     "Attentional_Transforms_CVPR_2020_paper.html",
     where=MULTIPLES,
 )
-class TimmBAT(TimmLayer):
+class TimmBAT(BoundLayer):
     """Adds to the skip what two matrices, one over its rows and one over its columns, make of it.
 
     The matrices are drawn from the map itself, pooled to `block_size`, of which the map's edges must be multiples:

@@ -13,6 +13,7 @@ from attnzoo.errors import AttnzooError
 
 _AGAIN = "export the data set again"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # NUL ends a path early, and ESC steers terminals
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character: no file can be written with it
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,11 @@ def _text(path: Path, table: str, entry: Mapping[str, Any], field: str) -> str:
     value = entry.get(field)
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value):
         raise AttnzooError(f"`{path}` has an entry of `{table}` whose `{field}` is {value!r}, not a plain text", _AGAIN)
+    if _SURROGATE.search(value):
+        raise AttnzooError(
+            f"`{path}` has an entry of `{table}` whose `{field}` is {value!r}, which UTF-8 cannot spell",
+            f"rename it, and {_AGAIN}",
+        )
     return value
 
 
