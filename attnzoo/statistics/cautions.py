@@ -42,6 +42,9 @@ def _groups(of: Study, terms: Terms) -> list[str]:
         return ["1 group: no interval and no test, for images of one group say nothing of another"]
     said = []
     total = len(of.sums.names)
+    if of.evidence.ungrouped:
+        alone = "no `data.group_pattern` says which images are of one patient or photo, so each counts by itself"
+        said.append(f"{alone}: if some belong together, intervals and p are too sure")
     if terms.groups < total:
         rest = f"{total - terms.groups} of {total} groups have no ground truth"
         said.append(f"{rest}: they count by what is wrongly found in them, and intervals rest on the others")

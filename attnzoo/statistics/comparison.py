@@ -58,7 +58,7 @@ def compare(
         groups=of.groups,
         seeds=len(evidence.seeds),
         arms=len(others),
-        largest=of.largest,
+        largest=evidence.largest,
     )
     differences = _differences(of, others, home, terms)
     return Comparison(

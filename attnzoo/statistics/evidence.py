@@ -29,6 +29,8 @@ class Evidence:
         there: Whether an image's ground truth has the class, (N, K).
         metric: What is measured: `dice`, `iou`, `precision`, `recall`, `hd95`, `nsd`, `ece`, …
         higher_is_better: Whether more of it is better.
+        largest: What a score can be at most: 1 where it is a share, infinite where it is a distance.
+        ungrouped: Whether each image is a group because nobody said which belong together.
 
     Raises:
         AttnzooError: If shapes do not fit, a name occurs twice, or a number is NaN, infinite or negative.
@@ -44,6 +46,8 @@ class Evidence:
     there: NDArray[np.bool_]
     metric: str = "dice"
     higher_is_better: bool = True
+    largest: float = 1.0
+    ungrouped: bool = False
 
     def __post_init__(self) -> None:
         for name, kind in (("top", np.float64), ("bottom", np.float64), ("there", np.bool_)):

@@ -37,11 +37,6 @@ class Study:
         shares = (sizes / np.maximum(sizes.sum(axis=0), 1e-300)).mean(axis=1)  # of each class's sums, over classes
         return min(float(self.groups), max(2.0, 1 / max(float((shares**2).sum()), 1e-300)))
 
-    @cached_property
-    def largest(self) -> float:
-        """What a score can be at most: 1 where it is a share."""
-        return 1.0 if bool((self.sums.top <= self.sums.bottom).all()) else math.inf
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -69,9 +64,9 @@ def study(evidence: Evidence, draws: int, permutations: int, seed: int) -> Study
 
 
 def score(of: Study, arm: int, level: float) -> Interval:
-    """An arm's score with its interval, which stays within what sums allow."""
+    """An arm's score with its interval, which stays within what a score can be."""
     its = spread(of.drawn[:, arm], of.scores[arm], of.weight)
-    return its.interval(float(of.scores[arm].mean()), level, (0.0, of.largest))
+    return its.interval(float(of.scores[arm].mean()), level, (0.0, of.evidence.largest))
 
 
 def pair(of: Study, arm: int, other: int) -> Pair:

@@ -39,9 +39,14 @@ class Judged:
     @property
     def verdict(self) -> Verdict:
         """A difference is shown by p and interval together; equivalence by the narrow interval within the margin."""
-        if self.p_holm < self.terms.alpha and (self.interval.low > 0 or self.interval.high < 0):
+        if self.p_holm < self.terms.alpha and self.leaves_zero_out:
             return "gain" if (self.interval.estimate > 0) == self.terms.higher_is_better else "loss"
         return "equivalent" if self.within_margin else "no difference shown"
+
+    @property
+    def leaves_zero_out(self) -> bool:
+        """Whether the interval lies on one side of no difference."""
+        return self.interval.low > 0 or self.interval.high < 0
 
     @property
     def within_margin(self) -> bool:
@@ -61,7 +66,8 @@ def sentence(arm: str, reference: str, judged: Judged) -> str:
     if said == "equivalent":
         return f"`{arm}` and `{reference}` are equivalent within ±{terms.margin:g}{once}: {measured(judged)}"
     power = _power_words(judged.smallest, terms)
-    return f"No difference between `{arm}` and `{reference}` is shown{once}: {measured(judged)}{power}"
+    but = ", so that chance may explain it although the interval leaves 0 out" if judged.leaves_zero_out else ""
+    return f"No difference between `{arm}` and `{reference}` is shown{once}: {measured(judged)}{but}{power}"
 
 
 def measured(judged: Judged) -> str:
@@ -98,6 +104,8 @@ def _narrow_words(judged: Judged) -> str:
 def _power_words(smallest: float, terms: Terms) -> str:
     if math.isnan(smallest):
         return ""
+    if smallest == 0:
+        return "; it is the same everywhere, so that nothing tells what could have been shown"
     have = f"{count(terms.groups, 'group')} and {count(terms.seeds, 'seed')}"
     if smallest >= terms.largest:
         return f"; {have} could have shown no difference, however large"

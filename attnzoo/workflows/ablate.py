@@ -12,6 +12,7 @@ from attnzoo.data.dataset import Dataset
 from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.recipe import Recipe
 from attnzoo.results import SCORES, Result, read_json, write_json, write_text
+from attnzoo.statistics.numbers import count
 from attnzoo.workflows import record
 from attnzoo.workflows.bench import measure_arms
 from attnzoo.workflows.compare import Compared, judge
@@ -95,10 +96,24 @@ def ablate(
     if costs:
         for kind in ("svg", "pdf"):
             (folder / f"cost.{kind}").write_bytes(report.figures.gain(results, costs, kind))
+    else:
+        _remove(folder, "cost.svg", "cost.pdf")
     write_text(folder / "results.csv", report.to_csv(report.result_rows(results)))
     write_text(folder / SCORES, report.to_csv(_scores(whole, folder)))
     compared = _compared(whole, folder, against, margin, setting)
+    if compared is None:
+        _remove(folder, "verdicts.json", "verdicts.md")
+    asked = {(str(run.attention), run.seed) for run in runs}
+    if beside := [place for arm, seed, place in record.planned(folder) if (arm, seed) not in asked]:
+        which = f"{count(len(beside), 'other run')} of this folder"
+        setting.say(f"tables and verdicts hold this call's arms and seeds; `attnzoo report {folder}` has {which} too")
     return Ablation(folder, results, costs, table, failures, compared)
+
+
+def _remove(folder: Path, *files: str) -> None:
+    """Drop what an earlier call wrote of its own arms, where this one has nothing to put in its place."""
+    for file in files:
+        (folder / file).unlink(missing_ok=True)
 
 
 def _whole(runs: Sequence[Run], outcomes: Mapping[Run, Outcome]) -> tuple[Run, ...]:

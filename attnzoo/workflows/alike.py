@@ -1,9 +1,10 @@
-"""What makes runs comparable: the same test images of the same data, classes and rules of scoring."""
+"""What makes runs comparable: the same test images of the same data, groups, classes and rules of scoring."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from attnzoo.data.splits import group_of
 from attnzoo.errors import AttnzooError, listing
 from attnzoo.workflows.finished import Finished
 
@@ -12,7 +13,7 @@ def check_alike(runs: Sequence[Finished]) -> None:
     """Compare every run with the first.
 
     Raises:
-        AttnzooError: Two runs have other classes, test images, data or scoring, or are one arm at one seed.
+        AttnzooError: Two runs have other classes, test images, data, groups or scoring, or are one arm at one seed.
     """
     first = runs[0]
     seen: dict[tuple[str, int], Finished] = {}
@@ -20,6 +21,7 @@ def check_alike(runs: Sequence[Finished]) -> None:
         _check_classes(first, run)
         _check_images(first, run)
         _check_data(first, run)
+        _check_groups(first, run)
         _check_scoring(first, run)
         _check_truth(first, run)
         if (twin := seen.setdefault((run.arm, run.seed), run)) is not run:
@@ -58,6 +60,29 @@ def _check_data(first: Finished, run: Finished) -> None:
             f"digest {there[:12]}… there, {here[:12]}… here",
             "compare runs on the same data: run one of them again",
         )
+
+
+def _check_groups(first: Finished, run: Finished) -> None:
+    """Images that belong together are drawn together: which do must not depend on the run that is named first."""
+    there, here = (one.result.identity["recipe"]["data"]["group_pattern"] for one in (first, run))
+    if there == here:
+        return
+    with_there, with_here = _together(first.images, there), _together(first.images, here)
+    for image in with_there:
+        if with_there[image] != with_here[image]:
+            fellow = min({with_there[image], with_here[image]} - {image})
+            raise AttnzooError(
+                f"`{first.folder}` and `{run.folder}` group images differently, by `data.group_pattern` "
+                f"`{there or 'none'}` there and `{here or 'none'}` here: `{fellow}` and `{image}` are one group in one "
+                "of them alone",
+                "compare runs with the same groups: run one of them again with the other's pattern",
+            )
+
+
+def _together(images: Sequence[str], pattern: str | None) -> dict[str, str]:
+    """The first image of each image's group: the same for patterns that call the same groups by other names."""
+    first: dict[str, str] = {}
+    return {image: first.setdefault(group_of(image, pattern), image) for image in sorted(images)}
 
 
 def _check_scoring(first: Finished, run: Finished) -> None:

@@ -13,7 +13,7 @@ from attnzoo.workflows import finished
 from attnzoo.workflows.alike import check_alike
 from attnzoo.workflows.complete import largest, missing, numbered
 from attnzoo.workflows.finished import Finished
-from attnzoo.workflows.ratios import COUNTED, METRICS, check_metric, counted, truth, valued
+from attnzoo.workflows.ratios import COUNTED, LARGEST, METRICS, check_metric, counted, truth, valued
 from attnzoo.workflows.record import planned
 from attnzoo.workflows.state import state
 
@@ -128,10 +128,10 @@ def assemble(runs: Sequence[Finished], metric: str) -> tuple[Evidence, tuple[str
             f"no test image of `{runs[0].folder}` has a pixel of any foreground class, so there is no {metric}",
             "see what `attnzoo data check` says of `test`",
         )
-    groups = _groups(runs, order)
-    evidence = Evidence(
-        arms, seeds, tuple(order), groups, classes, top[places], bottom[places], there, metric, METRICS[metric]
-    )
+    groups = _groups(runs[0], order)
+    ungrouped = runs[0].result.identity["recipe"]["data"]["group_pattern"] is None and len(set(groups)) == len(groups)
+    kind = (metric, METRICS[metric], LARGEST.get(metric, 1.0), ungrouped)
+    evidence = Evidence(arms, seeds, tuple(order), groups, classes, top[places], bottom[places], there, *kind)
     return evidence, remarks
 
 
@@ -166,12 +166,8 @@ def _read(folder: Path, metric: str) -> tuple[Finished | None, str]:
         return None, f"cannot be used: {error.message}"
 
 
-def _groups(runs: Sequence[Finished], order: Sequence[str]) -> tuple[str, ...]:
-    """The group of each image, as runs say it; an image without a pixel of any class is in no table of theirs."""
-    known: dict[str, str] = {}
-    for run in runs:
-        known = finished.groups(run) | known
-        if known.keys() >= set(order):
-            break
-    pattern = runs[0].result.identity["recipe"]["data"]["group_pattern"]
+def _groups(run: Finished, order: Sequence[str]) -> tuple[str, ...]:
+    """The group of each image, as a run says it; an image without a pixel of any class may be in no table of its."""
+    known = finished.groups(run)
+    pattern = run.result.identity["recipe"]["data"]["group_pattern"]
     return tuple(known[image] if image in known else group_of(image, pattern) for image in order)

@@ -29,6 +29,8 @@ def differing(runs: Sequence[Finished]) -> tuple[str, ...]:
     for field in _fields(recipes):
         if field.startswith("plugins."):
             continue  # other blocks have other sources
+        if field == "data.group_pattern":
+            continue  # the groups themselves are the same, or the runs are refused (`check_alike`)
         values: dict[str, list[str]] = {}
         for run, mine in zip(runs, recipes, strict=True):
             values.setdefault(_short(mine.get(field)), []).append(run.arm)

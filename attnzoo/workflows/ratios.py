@@ -1,5 +1,6 @@
 """Runs' counts and scores → numerators and denominators, by image and class."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ Truth = npt.NDArray[np.bool_]
 
 # whether more is better
 METRICS = {"dice": True, "iou": True, "precision": True, "recall": True, "hd95": False, "nsd": True, "ece": False}
+# what a score can be at most, where it is no share
+LARGEST = {"hd95": math.inf}
 COUNTED = ("dice", "iou", "precision", "recall")
 
 

@@ -1,5 +1,6 @@
 """Evidence: what is refused, in whose words, and strata."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_a_sole_arm_is_refused() -> None:
 def test_a_distance_that_nobody_has_is_refused_and_one_that_some_lack_is_said() -> None:
     distances = [[[[3.0], [5.0]]], [[[2.0], [0.0]]]]
     there_or_not = [[[[1.0], [1.0]]], [[[1.0], [0.0]]]]
-    some = evidence(distances, there_or_not, "ab", metric="hd95", higher_is_better=False)
+    some = evidence(distances, there_or_not, "ab", metric="hd95", higher_is_better=False, largest=math.inf)
     said = compare(some).arms[1].difference
     assert said is not None
     assert said.interval.estimate == 2 - 4
@@ -130,7 +131,9 @@ def test_a_distance_that_nobody_has_is_refused_and_one_that_some_lack_is_said() 
         "`ema` has no HD95 in 1 of 2 cases, `none` in 0: the means are over the others, and not over the same"
         in said.cautions
     )
-    none = evidence(distances, [[[[1.0], [1.0]]], [[[0.0], [0.0]]]], "ab", metric="hd95", higher_is_better=False)
+    none = evidence(
+        distances, [[[[1.0], [1.0]]], [[[0.0], [0.0]]]], "ab", metric="hd95", higher_is_better=False, largest=math.inf
+    )
     with pytest.raises(AttnzooError) as caught:
         compare(none)
     assert caught.value.message == "`ema` has no hd95 of `c0` in any test image at seed 0"

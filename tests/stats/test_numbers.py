@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attnzoo.statistics import compare, flips
 from attnzoo.statistics.spread import Spread, spread
-from attnzoo.statistics.sums import by_group, drawn_scores, scores, scores_per_group
+from attnzoo.statistics.sums import by_group, drawn_scores, macro, scores, scores_per_group
 
 from .cases import evidence, naive_score, plain, random_evidence
 
@@ -45,6 +45,12 @@ def test_scores_are_those_of_naive_loops(seed: int) -> None:
             assert scores_per_group(sums)[index, arm, at] == pytest.approx(
                 naive_score(of, arm, at, [name]), nan_ok=True
             )
+
+
+def test_where_less_is_better_a_class_that_one_arm_lacks_is_left_out_for_all() -> None:
+    top = np.array([[[4.0, 2.0]], [[0.0, 6.0]]])  # (A, S, K): the second arm has no value of the first class
+    bottom = np.array([[[2.0, 1.0]], [[0.0, 2.0]]])
+    assert macro(top, bottom, np.array([True, True]), False).tolist() == [[2.0], [3.0]]
 
 
 def test_draws_are_those_of_naive_loops() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from attnzoo.statistics import Comparison, Difference, by_class, compare
 from attnzoo.statistics.controls import control
+from attnzoo.statistics.records import Interval
+from attnzoo.statistics.words import Judged, Terms, sentence
 
 from .cases import evidence, plain
 
@@ -36,12 +38,58 @@ def test_gain_loss_and_neither() -> None:
 
 def test_where_less_is_better_a_gain_is_less() -> None:
     distances = 40 * (1 - arms(0.02, -0.03, 0.0))
-    found = compare(plain(distances, metric="hd95", higher_is_better=False))
+    found = compare(plain(distances, metric="hd95", higher_is_better=False, largest=math.inf))
     assert [one.verdict for one in differences(found)] == ["gain", "loss", "no difference shown"]
     assert differences(found)[0].words == LESS
     assert differences(found)[0].interval.high < 0
     assert differences(found)[0].superior == 1
     assert differences(found)[0].effect < 0
+
+
+@pytest.mark.parametrize("top", [math.inf, 1.0])
+def test_an_interval_ends_where_scores_do_whatever_was_measured(top: float) -> None:
+    """Distances of 0 and 1 pixel are no shares: their mean might have been above 1."""
+    values = np.ones((2, 3, 6))
+    values[:, :, 0] = 0
+    found = compare(plain(values, metric="hd95", higher_is_better=False, largest=top))
+    assert found.arms[0].score.estimate == pytest.approx(5 / 6)
+    assert (found.arms[0].score.high > 1) == (top > 1)
+    assert found.arms[0].score.high <= top
+
+
+def judged(interval: tuple[float, float], narrow: tuple[float, float]) -> Judged:
+    terms = Terms("dice", True, 0.95, 0.03, 20, 5, 1, 1.0)
+    middle = sum(interval) / 2
+    return Judged(Interval(middle, *interval), Interval(middle, *narrow), 0.5, 0.1, terms)
+
+
+def test_equivalence_needs_both_ends_of_the_narrow_interval_within_the_margin() -> None:
+    assert judged((-0.02, 0.02), (-0.015, 0.015)).verdict == "equivalent"
+    assert judged((-0.032, 0.02), (-0.028, 0.01)).verdict == "equivalent"  # the wide one may reach beyond
+    assert judged((-0.05, 0.02), (-0.04, 0.01)).verdict == "no difference shown"
+    assert judged((-0.02, 0.05), (-0.01, 0.04)).verdict == "no difference shown"
+
+
+def test_an_interval_without_zero_that_shows_nothing_says_why() -> None:
+    words = sentence("se", "none", judged((-0.075, -0.016), (-0.07, -0.02)))
+    assert words == (
+        "No difference between `se` and `none` is shown: −0.045 Dice (95 % interval −0.075 to −0.016; p = 0.50), so "
+        "that chance may explain it although the interval leaves 0 out; 20 groups and 5 seeds could have shown 0.10"
+    )
+
+
+def test_what_is_the_same_everywhere_is_no_sign_of_power() -> None:
+    same = np.tile(HARD, (2, 3, 1))
+    assert differences(compare(plain(same)))[0].words.endswith(
+        "p = 1.00); it is the same everywhere, so that nothing tells what could have been shown."
+    )
+
+
+def test_images_that_nobody_grouped() -> None:
+    assert compare(plain(arms(0.02), ungrouped=True)).cautions == (
+        "no `data.group_pattern` says which images are of one patient or photo, so each counts by itself: if some "
+        "belong together, intervals and p are too sure",
+    )
 
 
 def test_equivalence_needs_a_margin_and_a_difference_within_it_is_said() -> None:

@@ -149,10 +149,22 @@ def test_an_arm_is_added_and_it_alone_is_run(finished: Ablation, copy: Path, tin
         "[1/2] none, seed 0: finished before",
         "[2/2] gate, seed 0",
         "timing 2 models in turns",
+        "tables and verdicts hold this call's arms and seeds; "
+        f"`attnzoo report {copy}` has 1 other run of this folder too",
     ]
     assert [row[0] for row in more.table.rows] == ["none", "gate"]
     recorded = json.loads((copy / "ablation.json").read_text(encoding="utf-8"))["runs"]
     assert [run["arm"] for run in recorded] == ["none", "ema:groups=2", "gate"]
+
+
+def test_what_it_has_nothing_to_say_of_is_not_left_standing(copy: Path, tiny: Recipe, data: Dataset) -> None:
+    """A single arm compares with nothing, and its costs are not known."""
+    files = ("verdicts.json", "verdicts.md", "cost.svg", "cost.pdf")
+    assert all((copy / file).is_file() for file in files)
+    (copy / "cost.json").unlink()
+    alone = ablate(tiny, spec.parse_arms("ema:groups=2"), (0,), data, copy, timed=False)
+    assert (alone.compared, alone.costs) == (None, {})
+    assert not any((copy / file).exists() for file in files)
 
 
 def test_a_changed_recipe_is_refused_with_the_difference(copy: Path, tiny: Recipe, data: Dataset) -> None:

@@ -53,6 +53,13 @@ def test_a_margin_makes_arms_equivalent(better: Path) -> None:
     assert "less than the margin" in next(arm.difference.words for arm in found.arms if arm.difference is not None)
 
 
+def test_distances_of_a_pixel_at_most_are_no_shares(tmp_path: Path) -> None:
+    for arm, far in (("none", (0, 1, 1, 1)), ("ema", (0, 1, 1, 1))):
+        own = [(image, "a", "hd95", far[index // 3]) for index, image in enumerate(IMAGES)]
+        finished(tmp_path / arm, arm, rows=own)
+    assert all(arm.score.high > 1 for arm in compare([tmp_path], metric="hd95").comparison.arms)
+
+
 def test_the_same_run_given_twice_counts_once(better: Path) -> None:
     assert len(compare([better, better / "none", better / place("none", 0)]).runs) == 6
 
@@ -82,6 +89,18 @@ def test_arms_of_one_attention_are_named_by_what_differs(tmp_path: Path) -> None
         "arms differ in more than attention, `training.epochs`: `10` in none, ema (training.epochs=10); "
         "`20` in ema (training.epochs=20)",
     )
+
+
+def test_the_same_groups_by_another_pattern_are_the_same_groups(tmp_path: Path) -> None:
+    one = finished(tmp_path / "one")
+    other = finished(tmp_path / "other", "ema", missed=0.2, changes={"data.group_pattern": r"^p(\d+)"})
+    there, here = compare([one, other], against="none"), compare([other, one], against="none")
+    assert there.gaps == here.gaps == ()
+    assert there.comparison.groups == here.comparison.groups == 4
+    intervals = [
+        [arm.score for arm in sorted(found.comparison.arms, key=lambda arm: arm.name)] for found in (there, here)
+    ]
+    assert intervals[0] == intervals[1]
 
 
 def test_names_are_those_given_in_order(tmp_path: Path) -> None:

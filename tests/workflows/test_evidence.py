@@ -144,6 +144,20 @@ class TestRefusals:
             "compare runs on the same data: run one of them again",
         )
 
+    def test_other_groups_whichever_comes_first(self, tmp_path: Path) -> None:
+        one = finished(tmp_path / "one")
+        other = finished(tmp_path / "other", "ema", changes={"data.group_pattern": None})
+        hint = "compare runs with the same groups: run one of them again with the other's pattern"
+        for first, second, patterns in (
+            (one, other, "`^(p\\d+)` there and `none` here"),
+            (other, one, "`none` there and `^(p\\d+)` here"),
+        ):
+            assert refusal(first, second) == (
+                f"`{first}` and `{second}` group images differently, by `data.group_pattern` {patterns}: `p0_s0.png` "
+                "and `p0_s1.png` are one group in one of them alone",
+                hint,
+            )
+
     @pytest.mark.parametrize(
         ("field", "value", "usual"), [("resolution", "network", "image"), ("absent", "zero", "exclude")]
     )
@@ -338,3 +352,11 @@ class TestAblation:
         (folder / place("ema", 1) / "result.json").write_text(json.dumps(result), encoding="utf-8")
         with pytest.raises(AttnzooError, match="but other data"):
             of_ablation(folder)
+
+
+def test_images_that_no_pattern_groups_are_said_to_be_alone(tmp_path: Path) -> None:
+    images = tuple(f"{letter}.png" for letter in "abcdef")
+    for pattern, alone in ((None, True), ("^([a-f])", False)):
+        changes = {"data.group_pattern": pattern}
+        runs = [finished(tmp_path / f"{arm} {alone}", arm, images=images, changes=changes) for arm in ("none", "ema")]
+        assert gather(runs).ungrouped is alone
