@@ -53,7 +53,10 @@ class Result:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a finished run's folder."""
-        below = next(iter(sorted(folder.glob(f"*/{FILE}"))), None)
+        if not folder.exists():
+            raise AttnzooError(f"there is no run `{folder}`", "check the path")
+        # an ablation holds arms, which hold seeds
+        below = next((path for depth in ("*", "*/*") for path in sorted(folder.glob(f"{depth}/{FILE}"))), None)
         hint = "finish it: run the same command again" if below is None else f"name a run in it: `{below.parent}`"
         table = read_json(folder / FILE, f"`{folder}` holds no finished run", hint)
         if table.get("schema") != SCHEMA:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from attnzoo.errors import AttnzooError
+
 if TYPE_CHECKING:
     from attnzoo.hosts import Site
 
@@ -84,6 +86,11 @@ class Slot(nn.Module):
         y = x
         for place, block in enumerate(self.blocks):
             listens = getattr(block, "listens", None)
+            if listens is not None and signals[listens] is None:
+                raise AttnzooError(
+                    f"`{self.spellings[place]}` listens to `{listens}`, and the network's forward gives its slot none",
+                    f"call the slot with it, as in `self.slot(skip, {listens}=…)`",
+                )
             inputs = (y,) if listens is None else (y, signals[listens])
             if self.watchers and not torch.compiler.is_compiling():  # a compiled graph is the same whoever watches
                 y = self._watched(place, block, inputs)

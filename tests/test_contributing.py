@@ -44,7 +44,8 @@ def test_a_network_that_is_taught_is_a_host(tmp_path: Path, monkeypatch: pytest.
     plain = my_nets.MyNet().eval()
     assert [site.name for site in sites(plain)] == ["encoder1", "skip1", "bottleneck"]
     assert not [key for key in plain.state_dict() if "slot" in key or "skip" in key]
-    model = insert(my_nets.MyNet(), "ema:groups=4@encoder/gate@skip").eval()
+    (spelling,) = re.findall(r'insert\(MyNet\(\), "([^"]+)"\)', PAGE)
+    model = insert(my_nets.MyNet(), spelling).eval()
     with maps(model) as shown:
         assert model(torch.randn(2, 3, 16, 16)).shape == (2, 2, 16, 16)
-    assert list(shown) == [("encoder1", "ema:groups=4"), ("skip1", "gate")]
+    assert list(shown) == [("encoder1", "ema:groups=auto"), ("skip1", "gate")]

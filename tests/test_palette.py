@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attnzoo.palette import colour, flat
+from attnzoo.workflows.report import drawing
 
 # Machado et al., 2009, at full severity, for linear RGB: how the world looks to whom
 EYES = {
@@ -44,6 +45,23 @@ def test_colours_are_far_apart(eyes: str, classes: int, least: float) -> None:
 def test_what_is_ignored_looks_like_no_class() -> None:
     points = seen([colour(index) for index in (255, *range(22))], "all cones")
     assert np.linalg.norm(points[1:] - points[0], axis=1).min() >= 25
+
+
+def test_an_error_has_the_colour_of_no_class() -> None:
+    errors, classes = list(drawing.ERRORS.values()), [colour(index) for index in (*range(33), 255)]
+    apart = seen(errors, "all cones")[:, None] - seen(classes, "all cones")
+    assert np.linalg.norm(apart, axis=2).min() >= 20
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("grey", [30, 120, 220])
+def test_errors_are_told_apart_over_a_photo(eyes: str, grey: int) -> None:
+    """Each as it is mixed with the photo, and the photo itself."""
+    truth, predicted = np.array([[1, 0, 1, 1, 0]], np.uint8), np.array([[1, 1, 0, 2, 0]], np.uint8)
+    picture = drawing.overlaid(np.full((1, 5, 3), grey, np.uint8), truth, predicted)
+    points = seen([tuple(pixel) for pixel in np.asarray(picture)[0]], eyes)
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    assert distances[np.triu_indices(5, k=1)].min() >= 15
 
 
 def test_colours_repeat_after_the_last() -> None:

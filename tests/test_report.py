@@ -147,14 +147,14 @@ def test_text_is_aligned() -> None:
 
 
 def test_csv_has_a_row_per_arm_and_seed() -> None:
-    runs = [result("none", 0, 0.5), result("ema:groups=8", 1, None, absent=("SDH",))]
+    runs = [result("none", 0, 0.5), result("ema:groups=8", 1, None, averaged=1, absent=("SDH",))]
     rows = list(csv.DictReader(io.StringIO(report.to_csv(report.result_rows(runs)))))
     assert [(row["arm"], row["seed"], row["dice"]) for row in rows] == [
         ("none", "0", "0.5"),
         ("ema:groups=8", "1", "n/a"),
     ]
     assert rows[0]["dice[EDH]"] == "0.5"
-    assert rows[0]["classes_averaged"] == "2"
+    assert [(row["classes_averaged"], row["classes"]) for row in rows] == [("2", "2"), ("1", "2")]
     assert rows[0]["best_epoch"] == "3"
 
 

@@ -65,6 +65,20 @@ def test_a_folder_of_runs_names_one_of_them(tmp_path: Path) -> None:
     assert caught.value.hint == f"name a run in it: `{tmp_path / 'seed-0'}`"
 
 
+def test_an_ablation_names_one_of_its_runs(tmp_path: Path) -> None:
+    for arm in ("none", "ema"):
+        RESULT.write(tmp_path / arm / "seed-0")
+    with pytest.raises(AttnzooError, match="holds no finished run") as caught:
+        Result.read(tmp_path)
+    assert caught.value.hint == f"name a run in it: `{tmp_path / 'ema' / 'seed-0'}`"
+
+
+def test_a_folder_that_does_not_exist_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(AttnzooError) as caught:
+        Result.read(tmp_path / "nowhere")
+    assert (caught.value.message, caught.value.hint) == (f"there is no run `{tmp_path / 'nowhere'}`", "check the path")
+
+
 def test_the_environment_names_machine_and_versions() -> None:
     environment = results.environment()
     assert environment["versions"]["torch"][0].isdigit()

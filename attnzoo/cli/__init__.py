@@ -5,6 +5,7 @@ interrupted by SIGINT and SIGTERM.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -72,13 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command.main(list(arguments) or ["--help"], prog_name="attnzoo", standalone_mode=False)
         sys.stdout.flush()
+        if code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt  # which typer has made a code of
         return code or 0
     except BrokenPipeError:
         # the reader left: what is still buffered must not complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, typer.Abort):
+        _say_interrupted(arguments)
         return 130
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            _say_interrupted(arguments)
+        raise
     except AttnzooError as error:
         problem = error
     except typer.TyperException as error:
@@ -91,3 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem.hint is not None:
         typer.echo(f"hint: {problem.hint}", err=True)
     return 2
+
+
+def _say_interrupted(arguments: Sequence[str]) -> None:
+    """What trains can go on; what does not has nothing to say."""
+    if arguments and arguments[0] in ("ablate", "train", "reproduce"):
+        typer.echo("interrupted: the same command goes on from the last finished epoch", err=True)

@@ -64,12 +64,17 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """Claims, uncounted operators, and what may make a number worth less."""
+    """Claims, outputs, uncounted operators, and what may make a number worth less."""
     lines = [
         f"{row['name']}: {row['claim']:,} parameters claimed, {row['params']:,} counted"
         for row in rows
         if row["claim"] is not None
     ]
+    outputs = [row["classes"] for row in rows]
+    if len(set(outputs)) > 1:
+        lines += [f"{row['name']}: with {row['classes']} outputs" for row in rows]
+    elif outputs[0] is not None:
+        lines.append(f"with {outputs[0]} outputs")
     if _related(rows):
         lines.append(f"×: relative to {rows[0]['name']}; latencies as the median of paired ratios, timed in turns")
     for row in rows:

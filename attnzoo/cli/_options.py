@@ -3,12 +3,15 @@
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from attnzoo.errors import AttnzooError
+from attnzoo.recipe import Recipe
+from attnzoo.recipe.checks import LARGEST_SEED
 from attnzoo.spec import Attention
 
 Plugins = Annotated[
@@ -49,7 +52,11 @@ Absent = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Sets any field of the recipe; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.FIELD=VALUE",
+        help="Sets any field of the recipe; `none` empties one that may be left out; repeatable.",
+    ),
 ]
 
 
@@ -76,7 +83,10 @@ def overrides(
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """`training.learning_rate=1e-3` → a path and a TOML value; what is no TOML value is a text."""
+    """`training.learning_rate=1e-3` → a path and a TOML value; what is no TOML value is a text.
+
+    TOML has no null: `none` is one for a field that may be left out, and a word like any other elsewhere.
+    """
     parsed: dict[str, Any] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
@@ -89,9 +99,16 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise AttnzooError(f"`--set` names `{path}` twice", "name every field once")
         try:
             parsed[path] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed[path] = value
+        except ValueError:  # TOMLDecodeError is one
+            parsed[path] = None if value.lower() == "none" and _may_be_left_out(path) else value
     return parsed
+
+
+def _may_be_left_out(path: str) -> bool:
+    """Whether a field of the recipe admits None."""
+    section, _, field = path.partition(".")
+    kind = get_type_hints(Recipe).get(section)
+    return is_dataclass(kind) and type(None) in get_args(get_type_hints(kind).get(field))
 
 
 def parse_size(word: str) -> tuple[int, int]:
@@ -110,6 +127,11 @@ def parse_seeds(word: str) -> tuple[int, ...]:
         if not (part.isascii() and part.isdigit()):
             raise AttnzooError(
                 f"`--seeds {word}` has `{part}`, which is no seed", "write whole numbers with commas: `--seeds 0,1,2`"
+            )
+        # by its length first: Python refuses to read a number of 5000 digits
+        if len(part.lstrip("0")) > len(str(LARGEST_SEED)) or int(part) > LARGEST_SEED:
+            raise AttnzooError(
+                f"`--seeds {word}` has `{part}`, which is too large for a seed", f"seeds are 0 to {LARGEST_SEED}"
             )
     seeds = tuple(int(part) for part in words)
     if repeated := [seed for index, seed in enumerate(seeds) if seed in seeds[:index]]:

@@ -31,6 +31,10 @@ def bench(
     image_size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Size in pixels; default: the recipe's, and 64 for --blocks.")
     ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Outputs of the networks; default: what a recipe claims, else 12."),
+    ] = None,
     batch: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Images at once for throughput and training; 8 on a GPU, else 2."),
@@ -50,6 +54,10 @@ def bench(
     names = recipe or []
     if blocks is not None and (names or attention is not None):
         raise AttnzooError("`--blocks` measures blocks on their own", "leave recipes and `--attention` out")
+    if blocks is not None and classes is not None:
+        raise AttnzooError(
+            f"`--classes {classes}` counts a network's outputs, and blocks on their own have none", "leave it out"
+        )
     if attention is not None and len(names) > 1:
         raise AttnzooError(f"`--attention` furnishes one recipe's host, not {len(names)}", "name one recipe")
     if not (names or attention or blocks):
@@ -65,7 +73,7 @@ def bench(
     options.load_plugins(plugins)
 
     if host is not None and every == "all":
-        _zoo(host, sites or "skip", size, device, iterations, plot, as_json)
+        _zoo(host, sites or "skip", size, classes, device, iterations, plot, as_json)
         return
 
     from attnzoo.workflows import bench as workflow
@@ -75,9 +83,9 @@ def bench(
     elif blocks is not None:
         targets = workflow.block_targets(asked, channels, size or (64, 64))
     elif host is not None:
-        targets = workflow.arm_targets(host, arms, size)
+        targets = workflow.arm_targets(host, arms, size, classes)
     else:
-        targets = workflow.recipe_targets(found, size)
+        targets = workflow.recipe_targets(found, size, classes)
     measured = workflow.bench(
         targets,
         device=device,
@@ -98,6 +106,7 @@ def _zoo(
     host: recipes.Recipe,
     sites: str,
     size: tuple[int, int] | None,
+    classes: int | None,
     device: str,
     iterations: int | None,
     plot: Path | None,
@@ -110,7 +119,7 @@ def _zoo(
     from attnzoo.workflows.zoo import zoo
 
     with Console(stderr=True).status("building") as status:
-        measured = zoo(host, sites, size, device=device, iterations=iterations, say=status.update)
+        measured = zoo(host, sites, size, device=device, iterations=iterations, classes=classes, say=status.update)
     _draw(measured.rows, plot)
     if as_json:
         for name, reason in measured.left_out.items():

@@ -8,6 +8,7 @@ import typer
 
 from attnzoo import report, spec
 from attnzoo.cli import _options as options
+from attnzoo.cli._data import say
 from attnzoo.results import environment, write_json, write_text
 
 
@@ -32,9 +33,9 @@ def safety(
     from attnzoo.workflows import safety as workflow
     from attnzoo.workflows.safety import page
 
-    columns = [name for name, column in workflow.COLUMNS.items() if not (cheap and column.costly)]
+    columns = [name for name, column in workflow.COLUMNS.items() if not column.costly] if cheap else None
     every = asked or tuple(spec.Block(name) for name in registry.available())
-    rows = workflow.matrix(every, columns, progress=True)
+    rows = workflow.matrix(every, columns, progress=True, say=say)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         surroundings = environment()

@@ -89,7 +89,14 @@ class _Taught:
 
     def sites(self, model: nn.Module) -> tuple[Site, ...]:
         """The sites in the order of the network, all of them checked."""
-        told = list(self.tell(model))
+        given = self.tell(model)
+        if not isinstance(given, Iterable):
+            what = "None" if given is None else type(given).__name__
+            raise AttnzooError(
+                f"`{type(model).__name__}` was taught by a function that gives `{what}` and no sites",
+                "`yield` each site, or return a list of them",
+            )
+        told = list(given)
         if strange := [one for one in told if not isinstance(one, Site)]:
             raise AttnzooError(
                 f"`{type(model).__name__}` was taught a `{type(strange[0]).__name__}` as a site",

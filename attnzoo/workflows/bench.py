@@ -20,38 +20,50 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Target:
-    """Something to measure: how it is called and built, the shapes (C, H, W) that go in, and its claimed parameters."""
+    """Something to measure: how it is called and built, the shapes (C, H, W) that go in, its claimed parameters, and
+    a network's outputs.
+    """
 
     name: str
     build: Callable[[], nn.Module]
     shapes: tuple[tuple[int, ...], ...]
     claim: int | None = None
+    classes: int | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """A row for each target, as `attnzoo.measure.compare` gives it, with `claim` added; JSON-ready."""
+    """A row for each target, as `attnzoo.measure.compare` gives it, with `claim` and `classes` added; JSON-ready."""
 
     rows: tuple[Mapping[str, Any], ...]
 
 
-def recipe_targets(loaded: Sequence[Recipe], image_size: Size | None = None) -> tuple[Target, ...]:
-    """The networks of recipes, with the outputs that are claimed."""
+def recipe_targets(
+    loaded: Sequence[Recipe], image_size: Size | None = None, classes: int | None = None
+) -> tuple[Target, ...]:
+    """The networks of recipes, with the outputs that are claimed, or others, of which nothing is claimed."""
     names = [recipe.name for recipe in loaded]
     if twice := [name for name in names if names.count(name) > 1]:
         raise AttnzooError(f"two recipes are called `{twice[0]}`", "give one of them another `name`")
     return tuple(
-        _network(recipe.name, _sized(recipe, image_size), recipe.claims.parameters if recipe.claims else None)
+        _network(
+            recipe.name,
+            _sized(recipe, image_size),
+            recipe.claims.parameters if recipe.claims and classes in (None, recipe.claims.classes) else None,
+            classes,
+        )
         for recipe in loaded
     )
 
 
-def arm_targets(recipe: Recipe, arms: Sequence[spec.Attention], image_size: Size | None = None) -> tuple[Target, ...]:
+def arm_targets(
+    recipe: Recipe, arms: Sequence[spec.Attention], image_size: Size | None = None, classes: int | None = None
+) -> tuple[Target, ...]:
     """A recipe's host with each attention, the unfurnished one first."""
     none = spec.Attention()
     every = (none, *(arm for arm in arms if arm != none))
     sized = _sized(recipe, image_size)
-    return tuple(_network(str(arm), sized.override({"model.attention": str(arm)})) for arm in every)
+    return tuple(_network(str(arm), sized.override({"model.attention": str(arm)}), classes=classes) for arm in every)
 
 
 def block_targets(blocks: Sequence[spec.Block], channels: int, image_size: Size) -> tuple[Target, ...]:
@@ -123,7 +135,12 @@ def bench(
         )
     return Report(
         tuple(
-            {**row, "claim": target.claim, "relative": row["relative"] if related else None}
+            {
+                **row,
+                "claim": target.claim,
+                "classes": target.classes,
+                "relative": row["relative"] if related else None,
+            }
             for row, target in zip(rows, targets, strict=True)
         )
     )
@@ -147,9 +164,14 @@ def measure_arms(
 
 
 def _network(name: str, recipe: Recipe, claim: int | None = None, classes: int | None = None) -> Target:
-    outputs = classes or (recipe.claims.classes if recipe.claims is not None else CLASSES)
+    outputs = classes or outputs_of(recipe)
     shape = (recipe.model.in_channels, *recipe.data.image_size)
-    return Target(name, lambda: build_model(recipe, outputs), (shape,), claim)
+    return Target(name, lambda: build_model(recipe, outputs), (shape,), claim, outputs)
+
+
+def outputs_of(recipe: Recipe) -> int:
+    """How many outputs a recipe's network has where no data say it."""
+    return recipe.claims.classes if recipe.claims is not None else CLASSES
 
 
 def _block(block: spec.Block, channels: int, image_size: Size) -> Target:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -110,7 +111,7 @@ class _Telling:
     def __init__(self, runs: Sequence[Run], left: Sequence[Run], setting: Setting) -> None:
         self.number = {run: number for number, run in enumerate(runs, 1)}
         self.of, self.left, self.say = len(runs), len(left), setting.say
-        self.began, self.done = time.monotonic(), 0
+        self.at_once, self.began, self.lasted = setting.jobs, dict[Run, float](), list[float]()
         self.lock = threading.Lock()
 
     def place(self, run: Run) -> str:
@@ -118,12 +119,18 @@ class _Telling:
 
     def begin(self, run: Run) -> None:
         with self.lock:
-            pace = (time.monotonic() - self.began) / self.done if self.done else None
-            remaining = f" (about {duration(pace * (self.left - self.done))} left)" if pace is not None else ""
+            self.began[run] = time.monotonic()
+            remaining = f" (about {duration(self._remaining())} left)" if self.lasted else ""
             self.say(f"{self.place(run)}{remaining}")
+
+    def _remaining(self) -> float:
+        """Seconds until the last ends, if each lasts as long as those before: what runs now has some behind it."""
+        now, usual, ahead = time.monotonic(), fmean(self.lasted), self.left - len(self.lasted)
+        work = usual * ahead - sum(min(usual, now - began) for began in self.began.values())
+        return max(usual, work / min(self.at_once, ahead))  # the one that begins has all before it
 
     def end(self, run: Run, outcome: Outcome) -> None:
         with self.lock:
-            self.done += 1
+            self.lasted.append(time.monotonic() - self.began.pop(run))
             if isinstance(outcome, Failure):
                 self.say(f"{self.place(run)} failed: {outcome.message}")

@@ -3,11 +3,14 @@
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attnzoo import insertion, losses, models
+from attnzoo.data.transforms import pipeline
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.recipe import Recipe
 from attnzoo.training.devices import autocast
@@ -33,9 +36,10 @@ def rehearse(
         The number of the model's parameters.
 
     Raises:
-        AttnzooError: The model cannot be built, or a step fails; says in which arm and, where it is known, at which
-            site and in which block.
+        AttnzooError: An augmentation is unknown, the model cannot be built, or a step fails; says in which arm and,
+            where it is known, at which site and in which block.
     """
+    pipeline(recipe.data, recipe.model.in_channels, train=True)  # refuses an augmentation that nobody knows
     with _told(recipe, "cannot be built"):
         model = models.build_model(recipe, classes)
     for site, spelling, block in insertion.inserted(model):
@@ -44,6 +48,7 @@ def rehearse(
     weights = recipe.training.class_weights
     loss = losses.build_loss(recipe.training.loss, class_weights=weights if isinstance(weights, tuple) else None)
     check_sizes(model, recipe.data.image_size)
+    _check_results(model, mixed=recipe.training.precision != "32-true")
     model.train().to(device)
     loss.to(device)
     height, width = recipe.data.image_size
@@ -91,6 +96,30 @@ def check_sizes(model: nn.Module, size: tuple[int, int]) -> None:
     for site, _, block in insertion.inserted(model):
         if (check := getattr(block, "check_size", None)) is not None:
             check(tuple(-(-length // stride) for length, stride in zip(size, site.strides, strict=True)))
+
+
+def _check_results(model: nn.Module, *, mixed: bool) -> None:
+    """From now on a block whose result is not like its input is told by name; the host would fail later, elsewhere."""
+
+    def check(where: str, _: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
+        x = inputs[0]
+        alike = isinstance(result, Tensor) and result.shape == x.shape
+        # under autocast the type is the last operation's
+        if not alike or (result.dtype != x.dtype and not (mixed and result.is_floating_point())):
+            raise AttnzooError(
+                f"{where} gives {_like(result)}, where {_like(x)} came in",
+                "mend its block: what leaves has the shape and the type of what came in; or leave the arm out",
+            )
+
+    for site, spelling, block in insertion.inserted(model):
+        block.register_forward_hook(partial(check, f"`{spelling}` at {site.title}"))
+
+
+def _like(value: Any) -> str:
+    """A tensor's shape and type, or of what else a value is: `2×4×32×32 of float32`."""
+    if isinstance(value, Tensor):
+        return f"`{'×'.join(map(str, value.shape)) or 'a number'} of {str(value.dtype).removeprefix('torch.')}`"
+    return "`None`" if value is None else f"a `{type(value).__name__}`"
 
 
 def _where(model: nn.Module, error: BaseException) -> str:

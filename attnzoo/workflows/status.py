@@ -104,9 +104,11 @@ def _begun(folder: Path) -> Found:
     found = []
     for place in places:
         recipe = read_json(place / RUN, f"`{place}` holds no run", "name another folder")["identity"]["recipe"]
-        where = place.parent.relative_to(folder).as_posix() if place != folder else "."
-        name = recipe["model"]["attention"] if where == "." else where
-        found.append((name, recipe["training"]["seed"], place))
+        seed = recipe["training"]["seed"]
+        # a reproduction puts the seeds of a model side by side; any other folder is a run of its own
+        row = place.parent if place != folder and place.name == f"seed-{seed}" else place
+        name = recipe["model"]["attention"] if row == folder else row.relative_to(folder).as_posix()
+        found.append((name, seed, place))
     return tuple(found)
 
 
@@ -121,7 +123,7 @@ def _expected(rows: Sequence[Row], places: Mapping[tuple[str, int], Path]) -> tu
             paces.setdefault(row.arm, []).append(found)
     known = [one for of in paces.values() for one in of]
     if not known:
-        return None, "no epoch has ended in a run that is finished or running"
+        return None, "no epoch has been timed yet"
     usual = max(epochs for _, epochs in known)
     overall = fmean(seconds for seconds, _ in known)
     rest = []
@@ -142,7 +144,9 @@ def _end(now: Status) -> str:
     if not now.count("running", "interrupted", "left"):
         return ""
     if now.seconds is None:
-        return f"no end can be told: {now.how}"
+        if now.count("running"):
+            return f"no end can be told: {now.how}"
+        return f"nothing runs now; the same command goes on, and how long it would take is unknown: {now.how}"
     if not now.count("running"):
         return f"nothing runs now; the same command goes on, and would take about {duration(now.seconds)} ({now.how})"
     day = "%H:%M" if now.seconds < 12 * 3600 else "%a %H:%M"

@@ -11,7 +11,7 @@ from attnzoo.measure import Subject
 from attnzoo.measure.overhead import overheads
 from attnzoo.models import build_model
 from attnzoo.recipe import Recipe
-from attnzoo.workflows.bench import CLASSES, Size
+from attnzoo.workflows.bench import Size, outputs_of
 from attnzoo.workflows.rehearse import check_sizes
 
 
@@ -31,6 +31,7 @@ def zoo(
     device: str = "auto",
     iterations: int | None = None,
     seconds: float = 5.0,
+    classes: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Zoo:
     """Put every registered block, at its defaults, into a recipe's host, and measure what it adds.
@@ -42,10 +43,11 @@ def zoo(
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         iterations: Timed calls for each; without it 100, or as many as `seconds` allow, but at least ten.
         seconds: Time for each block's latency, and as much for the host beside it.
+        classes: Outputs of the network; without it those that the recipe claims, or the paper's 12.
         say: Hears what is being measured.
     """
     sized = recipe if image_size is None else recipe.override({"data.image_size": image_size})
-    classes = sized.claims.classes if sized.claims is not None else CLASSES
+    outputs = classes or outputs_of(sized)
     shapes = ((sized.model.in_channels, *sized.data.image_size),)
     names = registry.available()
     left_out: dict[str, str] = {}
@@ -53,16 +55,16 @@ def zoo(
     def furnished(number: int, name: str) -> Subject:
         say(f"[{number}/{len(names)}] {name}")
         attention = str(spec.parse(f"{name}@{at}"))
-        model = build_model(sized.override({"model.attention": attention}), classes)
+        model = build_model(sized.override({"model.attention": attention}), outputs)
         check_sizes(model, sized.data.image_size)
         return Subject(model, shapes)
 
     def refuse(name: str, error: AttnzooError) -> None:
         left_out[name] = error.message
 
-    host = Subject(build_model(sized.override({"model.attention": "none"}), classes), shapes)
+    host = Subject(build_model(sized.override({"model.attention": "none"}), outputs), shapes)
     others = [(name, partial(furnished, number, name)) for number, name in enumerate(names, start=1)]
     measured = overheads(("none", host), others, device=device, iterations=iterations, seconds=seconds, refuse=refuse)
-    first, *rows = measured
+    first, *rows = ({**row, "classes": outputs} for row in measured)
     rows.sort(key=lambda row: (row["relative"]["latency"]["median"], row["params"], row["name"]))
     return Zoo((first, *rows), left_out)

@@ -271,9 +271,11 @@ def test_ablate_takes_position_as_a_factor_and_residual_slots(
 def test_predict_refuses_what_is_no_file(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:
     missing = tmp_path / "x.png"
     assert attnzoo("predict", run, missing).err == f"error: there is no image `{missing}`\nhint: check the path\n"
-    assert attnzoo("predict", run, tmp_path).err == (
-        f"error: `{tmp_path}` is a folder, not an image\nhint: name the files: `{tmp_path}/*.png`\n"
-    )
+    said = f"error: `{tmp_path}` is a folder, not an image\n"
+    assert attnzoo("predict", run, tmp_path).err == f"{said}hint: name the files; it holds no image\n"
+    for name in ("a.JPG", "b.JPG", "c.png", "d.txt", "e.txt", "f.txt"):
+        (tmp_path / name).touch()
+    assert attnzoo("predict", run, tmp_path).err == f"{said}hint: name the files: `{tmp_path}/*.JPG`\n"
 
 
 def test_reproduce_refuses(attnzoo: Attnzoo, tmp_path: Path) -> None:

@@ -87,6 +87,26 @@ def test_an_interrupt_is_130_without_a_word(attnzoo: Attnzoo, monkeypatch: pytes
     assert attnzoo("data", "check", "x") == (130, "", "")
 
 
+@pytest.mark.parametrize(
+    "command", [("train", "smoke"), ("ablate", "--attention", "se"), ("reproduce", "ema-attention-unet")]
+)
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])
+def test_what_trains_says_that_it_can_go_on(
+    command: tuple[str, ...], ending: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*words: object) -> None:
+        raise ending
+
+    monkeypatch.setattr("attnzoo.cli._options.data_folder", interrupted)
+    if isinstance(ending, SystemExit):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*command, "--data", "x"])
+        assert caught.value.code == 143
+    else:
+        assert cli.main([*command, "--data", "x"]) == 130
+    assert capsys.readouterr().err == "interrupted: the same command goes on from the last finished epoch\n"
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: Path, what: str) -> Path:
         raise ZeroDivisionError
@@ -156,4 +176,5 @@ def test_a_signal_while_training_ends_the_command(
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
+    assert err.endswith("interrupted: the same command goes on from the last finished epoch\n")
     assert not (out / "result.json").exists()

@@ -6,6 +6,7 @@ import pytest
 
 from attnzoo.cli import _options as options
 from attnzoo.errors import AttnzooError
+from attnzoo.recipe import load
 
 
 def refusal(call: object, *arguments: object) -> tuple[str, str | None]:
@@ -33,6 +34,28 @@ def test_a_value_that_is_no_toml_is_a_text() -> None:
         "training.schedule": "cosine",
         "data.window": [0, 80],
     }
+
+
+def test_none_empties_a_field_that_may_be_left_out() -> None:
+    asked = options.parse_settings(
+        [
+            "data.group_pattern=none",
+            "data.window=None",
+            "data.normalisation=none",
+            "model.attention=none",
+            "no.such=none",
+        ]
+    )
+    assert asked == {
+        "data.group_pattern": None,
+        "data.window": None,
+        "data.normalisation": "none",
+        "model.attention": "none",
+        "no.such": "none",
+    }
+    smoke = load("smoke")
+    assert smoke.data.group_pattern is not None
+    assert smoke.override(options.parse_settings(["data.group_pattern=none"])).data.group_pattern is None
 
 
 @pytest.mark.parametrize("setting", ["epochs=2", "training.epochs", "=2", "training.=2", "a.b.c=2"])
@@ -77,6 +100,12 @@ def test_seeds() -> None:
         "write whole numbers with commas: `--seeds 0,1,2`",
     )
     assert refusal(options.parse_seeds, "0,-1")[0] == "`--seeds 0,-1` has `-1`, which is no seed"
+    assert options.parse_seeds("0000000000004294967295") == (4294967295,)
+    for large in ("4294967296", "9" * 5000):
+        assert refusal(options.parse_seeds, f"0,{large}") == (
+            f"`--seeds 0,{large}` has `{large}`, which is too large for a seed",
+            "seeds are 0 to 4294967295",
+        )
     assert refusal(options.parse_seeds, "1,2,1") == ("`--seeds 1,2,1` has `1` twice", "a seed is one run: name it once")
 
 

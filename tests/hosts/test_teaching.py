@@ -186,3 +186,26 @@ def test_a_gate_takes_the_signal_that_is_offered() -> None:
         "take a block that listens to `upsampled`",
     )
     assert insertions(insert(model, "gate"))[0]["site"] == "skip1"
+
+
+@pytest.mark.parametrize(("given", "what"), [(None, "None"), (site("encoder1", "stem", 8), "Site")])
+def test_a_function_that_gives_no_sites_is_refused(given: Any, what: str) -> None:
+    teach(Net)(lambda net: given)
+    assert refusal(lambda: attnzoo.sites(Net())) == (
+        f"`Net` was taught by a function that gives `{what}` and no sites",
+        "`yield` each site, or return a list of them",
+    )
+
+
+def test_a_forward_that_forgets_a_signal_is_told_which() -> None:
+    class Forgetful(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            fine = self.stem(x)
+            return self.head(torch.cat([self.skip(fine), self.up(self.deep(fine))], 1))
+
+    teach(Forgetful)(told)
+    model = insert(Forgetful(), "gate@skip")
+    assert refusal(lambda: model(torch.zeros(1, 3, 8, 8))) == (
+        "`gate` listens to `upsampled`, and the network's forward gives its slot none",
+        "call the slot with it, as in `self.slot(skip, upsampled=…)`",
+    )

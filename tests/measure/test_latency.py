@@ -53,7 +53,9 @@ def test_slow_calls_get_fewer_iterations_and_no_less_than_ten() -> None:
 
 def test_asked_iterations_are_done() -> None:
     assert latency(CALLS, clock=FakeClock(lambda *_: 60_000.0), iterations=30)["a"].iterations == 30
-    assert latency({"a": CALLS["a"]}, clock=FakeClock(lambda *_: 1.0), iterations=1)["a"].iterations == 2
+    assert latency({"a": CALLS["a"]}, clock=FakeClock(lambda *_: 1.0), iterations=1)["a"].iterations == 1
+    assert latency(CALLS, clock=FakeClock(lambda *_: 1.0), iterations=5)["b"].iterations == 5
+    assert latency(CALLS, clock=FakeClock(lambda *_: 1.0), iterations=41)["b"].iterations == 41
 
 
 def test_warms_up_until_windows_agree() -> None:

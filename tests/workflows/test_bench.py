@@ -119,10 +119,30 @@ def test_a_block_bound_to_a_map_size_is_refused_at_another(capsys: pytest.Captur
     )
 
 
+def test_outputs_are_said_and_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "smoke", *QUICK)
+    assert code == 0
+    assert "with 12 outputs" in out.splitlines()
+    code, out, _ = run(capsys, "smoke", "--classes", "3", "--json", *QUICK)
+    (row,) = json.loads(out)
+    assert (code, row["classes"], row["params"]) == (0, 3, parameters(build_model(recipes.load("smoke"), 3)))
+    # nothing is claimed of another network, so nothing is checked
+    code, out, _ = run(capsys, "ema-attention-unet/attention-unet", "smoke", "--classes", "3", *QUICK)
+    assert code == 0
+    assert "with 3 outputs" in out.splitlines()
+    assert "claimed" not in out
+    assert run(capsys, "--blocks", "se", "--classes", "3") == (
+        2,
+        "",
+        "error: `--classes 3` counts a network's outputs, and blocks on their own have none\nhint: leave it out\n",
+    )
+
+
 def test_plain_tables_of_blocks_relate_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--blocks", "se,gate", *QUICK)
     assert code == 0
     assert "×" not in out
+    assert "outputs" not in out
 
 
 def test_none_comes_first_and_once() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from attnzoo import registry, spec
 from attnzoo.errors import AttnzooError
 from attnzoo.workflows.safety import COLUMNS, Row, deep, matrix, page
+from attnzoo.workflows.safety.cell import Cell
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMITTED = page.from_json(json.loads((DOCS / "blocks.json").read_text(encoding="utf-8"))["blocks"])
@@ -109,8 +110,27 @@ def test_a_missing_runtime_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(AttnzooError) as caught:
         matrix([spec.Block("se")], ["onnx"])
     assert str(caught.value) == (
-        "the column `onnx` needs the package `onnxscript`\nhint: install `attnzoo[onnx]`, or ask with `--cheap`"
+        "the column `onnx` needs the package `onnxscript`\nhint: install `attnzoo[onnx]`, or leave the column out"
     )
+
+
+def test_a_missing_runtime_spoils_no_other_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "find_spec", lambda name: None)
+    monkeypatch.setattr("attnzoo.workflows.safety._answer", lambda subject, column: Cell("yes"))
+    said: list[str] = []
+    (row,) = matrix([spec.Block("se")], say=said.append)
+    assert tuple(row.cells) == tuple(COLUMNS)
+    assert [name for name, cell in row.cells.items() if cell.value != "yes"] == ["onnx"]
+    assert row.cells["onnx"].value == "not tried"
+    assert said == ["the column `onnx` needs the package `onnx` and is not tried: install `attnzoo[onnx]`"]
+    assert "not tried" in page.table([row]).rows[0]
+
+
+def test_an_unknown_block_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "find_spec", lambda name: None)
+    for columns in (None, ["onnx"]):
+        with pytest.raises(AttnzooError, match="`seee` is no block"):
+            matrix([spec.Block("se"), spec.Block("seee")], columns)
 
 
 def test_the_committed_rows_are_the_registry_s() -> None:

@@ -75,7 +75,31 @@ def test_a_running_run_tells_its_own_pace(tmp_path: Path, monkeypatch: pytest.Mo
 def test_nothing_is_guessed_from_nothing(tmp_path: Path) -> None:
     now = status(ablation(tmp_path, *RUNS, lacking=RUNS))
     assert now.seconds is None
-    assert table(now).notes[-1] == "no end can be told: no epoch has ended in a run that is finished or running"
+    assert table(now).notes[-1] == (
+        "nothing runs now; the same command goes on, and how long it would take is unknown: no epoch has been timed yet"
+    )
+
+
+def test_an_end_that_cannot_be_told_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(tmp_path, "ema")
+    monkeypatch.setattr("attnzoo.workflows.state.in_use", lambda folder: True)
+    assert table(status(tmp_path)).notes[-1] == ("no end can be told: no epoch has been timed yet")
+
+
+def test_single_runs_have_a_row_each(tmp_path: Path) -> None:
+    for name in ("quick", "long", "deep/er"):
+        begun(tmp_path / "t" / name, "ema", epochs=2)
+    finished(tmp_path / "t" / "model" / "seed-0")
+    begun(tmp_path / "t" / "model" / "seed-1", seed=1, epochs=1)
+    now = status(tmp_path / "t")
+    assert [(row.arm, row.seed, row.state.word) for row in now.rows] == [
+        ("deep/er", 0, "interrupted"),
+        ("long", 0, "interrupted"),
+        ("model", 0, "finished"),
+        ("model", 1, "interrupted"),
+        ("quick", 0, "interrupted"),
+    ]
+    assert [row[0] for row in table(now).rows] == ["deep/er", "long", "model", "quick"]
 
 
 def test_a_finished_one_has_no_end(tmp_path: Path) -> None:

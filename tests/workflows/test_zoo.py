@@ -35,6 +35,7 @@ def test_every_block_has_a_line_or_a_reason(capsys: pytest.CaptureFixture[str], 
     lines = {line.split()[0]: line.split() for line in out.splitlines() if line.split()}
     assert lines.keys() >= {"none", "ema", "gate", "identity", "simam"}
     assert lines["none"][1] == "(7,703,692)"
+    assert "with 12 outputs" in out.splitlines()
     assert lines["ema"][1] == f"{sum(10 * width**2 + 4 * width for width in (2, 4, 8)):,}"
     assert lines["gate"][1] == f"{7_791_285 - 7_703_692:,}"
     assert lines["identity"][1] == lines["simam"][1] == "0"

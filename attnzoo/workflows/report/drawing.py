@@ -11,8 +11,8 @@ from attnzoo.data.records import IGNORE
 from attnzoo.workflows.report.kept import Pixels
 
 RIGHT, EXTRA, MISSED, CONFUSED = "right", "too much", "missed", "another class"
-# of the palette, and not those of the first classes; what is right is a tint
-ERRORS = {RIGHT: palette.colour(3), EXTRA: palette.colour(13), MISSED: palette.colour(12), CONFUSED: palette.colour(15)}
+# far in CIELAB from every class's colour, and from each other over any grey and for any eyes; what is right is a tint
+ERRORS = {RIGHT: (75, 225, 15), EXTRA: (15, 30, 195), MISSED: (255, 45, 255), CONFUSED: (225, 255, 30)}
 _OPACITY = {RIGHT: 0.45, EXTRA: 0.75, MISSED: 0.75, CONFUSED: 0.75}
 _CLASSES = 0.6
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from attnzoo import spec
+from attnzoo import registry, spec
 from attnzoo.data.progress import track
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.workflows.safety import deep, probes
@@ -69,27 +69,42 @@ class Row:
 
 
 def matrix(
-    blocks: Sequence[spec.Block], columns: Sequence[str] = tuple(COLUMNS), *, progress: bool = False
+    blocks: Sequence[spec.Block],
+    columns: Sequence[str] | None = None,
+    *,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[Row, ...]:
     """Ask every block every question, on the CPU.
 
     Args:
         blocks: As `spec.parse_blocks` gives them.
-        columns: Names of `COLUMNS`.
+        columns: Names of `COLUMNS`; without them all, `onnx` as "not tried" where its packages are not installed.
         progress: Show a bar on stderr.
+        say: Hears what is not tried, a line each.
 
     Raises:
-        AttnzooError: For options that are impossible at 64 channels, and where ONNX's packages are not installed.
+        AttnzooError: For an unknown block, options that are impossible at 64 channels, and where `onnx` is asked for
+            and its packages are not installed.
     """
-    questions = [(block, column) for block in blocks for column in columns]
-    if "onnx" in columns:
-        deep.require_onnx()
     for block in blocks:
+        registry.entry(block.name)
         if block.options:  # which somebody typed; that a block's own defaults do not work is a finding
             Subject(block).fresh()
+    asked, left_out = (tuple(COLUMNS) if columns is None else columns), {}
+    if "onnx" in asked and (package := deep.lacks_onnx()) is not None:
+        why = f"the column `onnx` needs the package `{package}`"
+        if columns is not None:
+            raise AttnzooError(why, "install `attnzoo[onnx]`, or leave the column out")
+        left_out["onnx"] = Cell("not tried", why)
+        say(f"{why} and is not tried: install `attnzoo[onnx]`")
+    questions = [(block, column) for block in blocks for column in asked if column not in left_out]
     told = track(questions, "trying", total=len(questions), show=progress)
     answers = {(str(block), column): _answer(Subject(block), column) for block, column in told}
-    return tuple(Row(str(block), {column: answers[str(block), column] for column in columns}) for block in blocks)
+    return tuple(
+        Row(str(block), {column: left_out.get(column) or answers[str(block), column] for column in asked})
+        for block in blocks
+    )
 
 
 def _answer(subject: Subject, column: str) -> Cell:

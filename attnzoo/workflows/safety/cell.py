@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """`value` is `yes`, `no` or a measurement; `reason` says why not, or under which condition."""
+    """`value` is `yes`, `no`, `not tried` or a measurement; `reason` says why not, or under which condition."""
 
     value: str
     reason: str = ""

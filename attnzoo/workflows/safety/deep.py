@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from attnzoo.errors import AttnzooError
 from attnzoo.workflows.safety.cell import YES, Cell, no
 from attnzoo.workflows.safety.probes import UNSEEN, compiled, open_sizes, same
 from attnzoo.workflows.safety.subject import Subject
@@ -62,10 +61,6 @@ def onnx(subject: Subject) -> Cell:
     return YES
 
 
-def require_onnx() -> None:
-    """Refuse at once what would break half-way."""
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        if find_spec(package) is None:
-            raise AttnzooError(
-                f"the column `onnx` needs the package `{package}`", "install `attnzoo[onnx]`, or ask with `--cheap`"
-            )
+def lacks_onnx() -> str | None:
+    """The package for want of which `onnx` would break half-way."""
+    return next((package for package in ("onnx", "onnxscript", "onnxruntime") if find_spec(package) is None), None)
