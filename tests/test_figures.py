@@ -66,6 +66,14 @@ def test_text_stays_text_and_is_all_there() -> None:
     assert {"parameters added", "multiply-adds added", "latency, ratio to none"} <= set(drawn)
 
 
+def test_the_bar_of_colours_says_where_it_begins_and_ends() -> None:
+    arms = ("none", "ema", "gate")
+    added = costs(*arms)
+    for arm, macs in (("ema", 1_600_000), ("gate", 2_400_000)):
+        added[arm]["macs"] = added["none"]["macs"] + macs
+    assert {"1.6 M", "16 M"} <= set(texts(figures.gain(results(*arms), added, "svg")))
+
+
 def test_forty_five_arms_have_their_names_or_it_is_said() -> None:
     drawn = texts(figures.gain(results("none", *MANY), costs("none", *MANY), "svg"))
     named = [arm for arm in MANY if arm in drawn]

@@ -1,15 +1,19 @@
 """How the numbers came about, for a caption."""
 
+from attnzoo.results import ALL
 from attnzoo.statistics.flips import exact
 from attnzoo.statistics.numbers import count, percent
 from attnzoo.statistics.study import Study
 from attnzoo.statistics.words import Terms
 
+COUNTED = ("dice", "iou", "precision", "recall")  # of counted pixels; other scores are an image's own
+
 
 def method(of: Study, terms: Terms, draws: int, seed: int) -> str:
     """Intervals, test, correction and power in a few sentences."""
-    classes = count(len(of.sums.classes), "class", "classes")
-    score = f"A score is the mean over {count(terms.seeds, 'seed')} and {classes} of ratios of sums over all images."
+    classes = count(len(of.sums.classes), "class", "classes") if of.sums.classes != (ALL,) else "all classes together"
+    what = "ratios of sums" if terms.metric in COUNTED else "means"
+    score = f"A score is the mean over {count(terms.seeds, 'seed')} and {classes} of {what} over all images."
     if terms.groups < 2:
         return f"{score} One group: no interval and no test."
     level = f"{terms.alpha:.3g}/{terms.arms}" if terms.arms > 1 else f"{terms.alpha:.3g}"

@@ -9,11 +9,12 @@ import numpy as np
 from attnzoo.data.splits import group_of
 from attnzoo.errors import AttnzooError
 from attnzoo.statistics import Evidence
+from attnzoo.statistics.method import COUNTED
 from attnzoo.workflows import finished
 from attnzoo.workflows.alike import check_alike
 from attnzoo.workflows.complete import largest, missing, numbered
 from attnzoo.workflows.finished import Finished
-from attnzoo.workflows.ratios import COUNTED, LARGEST, METRICS, check_metric, counted, truth, valued
+from attnzoo.workflows.ratios import LARGEST, METRICS, check_metric, counted, truth, valued
 from attnzoo.workflows.record import planned
 from attnzoo.workflows.state import state
 

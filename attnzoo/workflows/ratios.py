@@ -17,7 +17,6 @@ Truth = npt.NDArray[np.bool_]
 METRICS = {"dice": True, "iou": True, "precision": True, "recall": True, "hd95": False, "nsd": True, "ece": False}
 # what a score can be at most, where it is no share
 LARGEST = {"hd95": math.inf}
-COUNTED = ("dice", "iou", "precision", "recall")
 
 
 def check_metric(metric: str) -> None:

@@ -234,6 +234,13 @@ def test_a_score_stays_within_what_is_possible() -> None:
 
 def test_the_method_is_stated() -> None:
     assert compare(plain(arms(0.02, 0.0))).method == METHOD
+    nsd, ece = (
+        replace(plain(arms(0.02)), metric=metric, classes=(name,)) for metric, name in (("nsd", "lens"), ("ece", "all"))
+    )
+    assert compare(nsd).method.startswith("A score is the mean over 5 seeds and 1 class of means over all images. ")
+    assert compare(ece).method.startswith(
+        "A score is the mean over 5 seeds and all classes together of means over all images. "
+    )
 
 
 GAIN_LOSS_NEITHER = [

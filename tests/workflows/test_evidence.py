@@ -10,10 +10,10 @@ import pytest
 
 from attnzoo.errors import AttnzooError
 from attnzoo.results import Result
+from attnzoo.statistics.method import COUNTED
 from attnzoo.training import tables
 from attnzoo.workflows import finished as reading
 from attnzoo.workflows.evidence import gather, of_ablation
-from attnzoo.workflows.ratios import COUNTED
 from attnzoo.workflows.state import note_failure
 
 from .folders import IMAGES, ablation, begun, counts, finished, place, planned

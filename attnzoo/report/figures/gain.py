@@ -116,8 +116,9 @@ def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool)
     axes.margins(0.07)
     if added:
         bar = figure.colorbar(
-            ScalarMappable(norm, COLOURS), ax=axes, aspect=30, pad=0.01, format=lambda value, _: si(value)
-        )
+            ScalarMappable(norm, COLOURS), ax=axes, aspect=30, pad=0.01, format=lambda value, _: si(value),
+            ticks=[norm.vmin, math.sqrt(norm.vmin * norm.vmax), norm.vmax],
+        )  # fmt: skip
         bar.set_label("multiply-adds added (white: none)")
         bar.outline.set_linewidth(0.6)
         bar.minorticks_off()
