@@ -95,9 +95,9 @@ def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool)
     from matplotlib.lines import Line2D
 
     added = [one.macs for one in found if one.macs > 0]
-    norm = LogNorm(
-        min(added, default=1), max(*added, 10 * min(added)) if len(added) > 1 else 10 * max(added, default=1)
-    )
+    least = min(added, default=1)
+    most = max(10 * least, *added)
+    norm = LogNorm(least, most)
     for one in found:
         low, middle, high = one.latency
         axes.plot([low, high], [one.gain, one.gain], color=QUIET, linewidth=0.7, zorder=1)
@@ -117,7 +117,7 @@ def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool)
     if added:
         bar = figure.colorbar(
             ScalarMappable(norm, COLOURS), ax=axes, aspect=30, pad=0.01, format=lambda value, _: si(value),
-            ticks=[norm.vmin, math.sqrt(norm.vmin * norm.vmax), norm.vmax],
+            ticks=[least, math.sqrt(least * most), most],
         )  # fmt: skip
         bar.set_label("multiply-adds added (white: none)")
         bar.outline.set_linewidth(0.6)
