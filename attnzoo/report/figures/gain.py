@@ -96,7 +96,7 @@ def _discs(figure: "Figure", axes: "Axes", found: Sequence[Point], paired: bool)
 
     added = [one.macs for one in found if one.macs > 0]
     least = min(added, default=1)
-    most = max(10 * least, *added)
+    most = max([10 * least, *added])
     norm = LogNorm(least, most)
     for one in found:
         low, middle, high = one.latency
