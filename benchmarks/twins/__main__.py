@@ -76,7 +76,8 @@ def _rows(session: Session, name: str, at: str, make: Callable[[], Pair], passes
             continue
         for one in (twin, ours):
             one(2, 1)
-        found = compare(twin, ours, max(1e-6, min(ours(3, 2))), bar=BAR, looks=(*LOOKS, 2 * LOOKS[-1]))
+        looks = LOOKS[:1] if session.quick else (*LOOKS, 2 * LOOKS[-1])
+        found = compare(twin, ours, max(1e-6, min(ours(3, 2))), bar=BAR, looks=looks)
         session.row(
             f"{name}, {which}", at, found.ratio, None,
             bounds=[round(found.low, 4), round(found.high, 4)], rounds=found.rounds, met_by_the_bound=found.high <= BAR,
