@@ -102,8 +102,10 @@ def test_float64_agrees_to_ten_digits(
     x = laid_out(height * (torch.randn(batch, groups * width, *size, dtype=torch.float64) + level), layout)
     pull = torch.randn(x.shape, dtype=torch.float64)
     found, truth = results(form, block, x, pull), results(READABLE, block, x, pull)
+    # where a gate is shut, what a weight's gradient is made of is rounding of numbers as large as x
+    floors = {name: 1.0 if name in ("out", "x") else max(1.0, float(x.abs().max())) for name in found}
     for name, one in found.items():
-        assert (one - truth[name]).abs().max() <= 1e-10 * truth[name].abs().max().clamp(min=1.0), name
+        assert (one - truth[name]).abs().max() <= 1e-10 * truth[name].abs().max().clamp(min=floors[name]), name
 
 
 CASES = [  # shape, groups, level, height
