@@ -80,7 +80,7 @@ def memory(session: Session) -> None:
             session.row(f"EMA {what}, peak memory: ours / authors", at, ratio, bound, bytes=peaks)
 
 
-PARTS: dict[str, Callable[..., None]] = {
+PARTS: dict[str, Callable[[Session], None]] = {
     "forward": forward,
     "backward": forward_and_backward,
     "compiled": compiled,
@@ -145,11 +145,11 @@ def main() -> None:
     folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parent / "results")
     name = re.sub("[^a-z0-9]+", "-", (platform.processor() or platform.machine()).lower())
     file = folder / f"cpu-{name}-{torch.get_num_threads()}-threads-{time.strftime('%Y-%m-%d')}.json"
-    session = Session(CPU, asked.quick, file, time.monotonic() + 60 * asked.minutes)
+    session = Session(CPU, asked.quick, file, time.monotonic() + 60 * asked.minutes, asked.data)
     session.about["clock"] = "monotonic, less the time in which the calling thread was ready and had no core"
     for what, part in PARTS.items():
         if not asked.only or what in asked.only:
-            session.run(what, partial(part, data=asked.data) if what == "loader" else part)
+            session.run(what, part)
     print(file)
 
 

@@ -13,7 +13,7 @@ from .on_gpu.session import Session, spreads
 SOME = 32  # images that the plain loop paints: it takes milliseconds for each
 
 
-def feeding(session: Session, data: Path | None) -> None:
+def feeding(session: Session) -> None:
     """On the machine's own cores. Needs pycocotools, torchvision, Pillow and platformdirs, which may not be there."""
     try:
         from attnzoo.data import mask, open_dataset, prepare
@@ -28,7 +28,7 @@ def feeding(session: Session, data: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATTNZOO_CACHE"] = folder
         drawn = (3, 5) if session.quick else (24, 24)
-        root = data or draw(Path(folder) / "drawing", patients=drawn[0], slices=drawn[1], size=side)
+        root = session.data or draw(Path(folder) / "drawing", patients=drawn[0], slices=drawn[1], size=side)
         opened = open_dataset(root, recipe.data)
         prepare(opened)
         samples = opened.splits["train"].samples
@@ -38,7 +38,7 @@ def feeding(session: Session, data: Path | None) -> None:
             "plain": _plain(root, {sample.name for sample in some}),
         }
         found = session.timed(calls, inference=False)
-        at = f"{data.name if data else 'phantom'}, {len(samples)} images"
+        at = f"{session.data.name if session.data else 'phantom'}, {len(samples)} images"
         session.row(
             "masks/s: cache / annToMask loop", f"{at}, {len(some)} of them", found["plain"].ratio.median, "≥ 20",
             ms=spreads(found, len(some)),

@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ from .feeding import feeding
 from .on_gpu import blocks, compiling, correctness, networks
 from .on_gpu.session import Session
 
-PARTS: dict[str, Callable[..., None]] = {
+PARTS: dict[str, Callable[[Session], None]] = {
     "compiling": compiling.compiling,
     "correctness": correctness.correctness,
     "copy": blocks.copy_bandwidth,
@@ -49,12 +48,12 @@ def main() -> None:
     folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parent / "results")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     file = folder / f"gpu-{re.sub('[^a-z0-9]+', '-', name.lower())}-{time.strftime('%Y-%m-%d')}.json"
-    session = Session(device, asked.quick, file, time.monotonic() + 60 * asked.minutes)
+    session = Session(device, asked.quick, file, time.monotonic() + 60 * asked.minutes, asked.data)
     if not session.cuda:
         session.leave_out("Triton's kernels", "the CPU takes the plain torch form; the interpreter tests them")
     for what, part in PARTS.items():
         if not asked.only or what in asked.only:
-            session.run(what, partial(part, data=asked.data) if what == "loader" else part)
+            session.run(what, part)
     print(file)
 
 

@@ -8,7 +8,7 @@ columns and the corners. So x is summed, y's variance is found, and one map is m
 A piece is (N, c, H, W): any number of groups, of any samples, for they do not hear each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -121,21 +121,6 @@ def whole(x: Tensor, groups: int, eps: float, weights: Weights) -> Tensor:
         steps = Steps(_strips, _moments, partial(_factor, groups=groups))
         factor = attend(pieces, eps, Weights(*(weight.to(wide) for weight in weights)), steps)  # (B·G, H, W)
         return (x * factor.unsqueeze(1).expand_as(pieces).reshape(x.shape)).to(x.dtype)
-
-
-def again(x: Tensor, groups: int, eps: float, weights: Weights, needed: list[bool], grad: Tensor) -> Iterator[Tensor]:
-    """The gradients of x and the weights, of those that are needed, in operators that can be differentiated again."""
-    wanted = [one for one, need in zip((x, *weights), needed, strict=True) if need]
-    create = torch.is_grad_enabled()
-    with torch.enable_grad():
-        out = whole(x, groups, eps, weights)
-        return iter(torch.autograd.grad(out, wanted, grad, create_graph=create))
-
-
-def asked_of_operators(grad: Tensor) -> bool:
-    """Whether a backward pass must go by them: its own gradient is wanted, or many gradients are asked for at once."""
-    # under `is_grads_batched` and `vmap`, whose keys have this word in them
-    return torch.is_grad_enabled() or "Batched" in repr(torch._C._dispatch_keys(grad))
 
 
 def attend(x: Tensor, eps: float, weights: Weights, steps: Steps) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from attnzoo.kernels.ema import Steps, Weights, accumulator, again, asked_of_operators, attend, precise
+from attnzoo.kernels import ema_again
+from attnzoo.kernels.ema import Steps, Weights, accumulator, attend, precise
 
 PIECE = 2**19  # numbers: 2 MiB in float32, which a core's cache holds or nearly
 CORNERS = ((0, 0), (0, -1), (-1, 0), (-1, -1))
@@ -43,12 +44,12 @@ class _InPieces(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *weights = ctx.saved_tensors
         needed = [ctx.needs_input_grad[0], *ctx.needs_input_grad[3:]]
-        if asked_of_operators(grad):
-            found = again(x, ctx.groups, ctx.eps, Weights(*weights), needed, grad)
+        if ema_again.asked(grad):
+            first, *others = ema_again.gradients(x, ctx.groups, ctx.eps, Weights(*weights), needed, grad)
         else:
             with precise(x):
                 found = iter(_gradients(x, grad, ctx.groups, ctx.eps, Weights(*weights), needed))
-        first, *others = (next(found) if need else None for need in needed)
+            first, *others = (next(found) if need else None for need in needed)
         return first, None, None, *others
 
 

@@ -2,11 +2,9 @@
 
 from attnzoo.results import ALL
 from attnzoo.statistics.flips import exact
-from attnzoo.statistics.numbers import count, percent
+from attnzoo.statistics.numbers import COUNTED, count, percent
 from attnzoo.statistics.study import Study
 from attnzoo.statistics.words import Terms
-
-COUNTED = ("dice", "iou", "precision", "recall")  # of counted pixels; other scores are an image's own
 
 
 def method(of: Study, terms: Terms, draws: int, seed: int) -> str:

@@ -3,6 +3,7 @@
 import math
 
 NAMES = {"dice": "Dice", "iou": "IoU", "hd95": "HD95", "nsd": "NSD", "ece": "ECE"}
+COUNTED = ("dice", "iou", "precision", "recall")  # ratios of counted pixels; other scores are an image's own
 
 
 def metric_name(metric: str) -> str:

@@ -20,9 +20,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Target:
-    """Something to measure: how it is called and built, the shapes (C, H, W) that go in, its claimed parameters, and
-    a network's outputs.
-    """
+    """Something to measure: its name and build, input shapes (C, H, W), claimed parameters, a network's outputs."""
 
     name: str
     build: Callable[[], nn.Module]

@@ -9,7 +9,7 @@ import numpy as np
 from attnzoo.data.splits import group_of
 from attnzoo.errors import AttnzooError
 from attnzoo.statistics import Evidence
-from attnzoo.statistics.method import COUNTED
+from attnzoo.statistics.numbers import COUNTED
 from attnzoo.workflows import finished
 from attnzoo.workflows.alike import check_alike
 from attnzoo.workflows.complete import largest, missing, numbered

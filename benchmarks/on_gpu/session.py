@@ -39,12 +39,14 @@ class Session:
         quick: Tiny sizes, to see that the script works; its figures mean nothing.
         out: The JSON file, written after every row, so that a run which is cut off leaves what it has.
         deadline: When no further row is begun, in `time.monotonic` seconds.
+        data: A COCO data set for the loader's rows; without it, a phantom is drawn.
     """
 
     device: torch.device
     quick: bool
     out: Path
     deadline: float
+    data: Path | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 
 from attnzoo.errors import AttnzooError
 from attnzoo.results import Result
-from attnzoo.statistics.method import COUNTED
+from attnzoo.statistics.numbers import COUNTED
 from attnzoo.training import tables
 from attnzoo.workflows import finished as reading
 from attnzoo.workflows.evidence import gather, of_ablation

@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
@@ -96,9 +97,9 @@ class TimmLayer(nn.Module):
 class BoundLayer(TimmLayer):
     """A layer that takes some sizes of map alone."""
 
+    @abstractmethod
     def check_size(self, size: tuple[int, ...]) -> None:
         """Refuse any other."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():  # a graph with open sizes is not to be bound by the question

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from attnzoo.kernels.ema import Weights, again, asked_of_operators
+from attnzoo.kernels import ema_again
+from attnzoo.kernels.ema import Weights
 from attnzoo.kernels.triton import gradients, kept, outputs, returning
 from attnzoo.kernels.triton.launching import form
 
@@ -107,10 +108,9 @@ class Eager(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Grads:
-        if not asked_of_operators(grad):
+        if not ema_again.asked(grad):
             return _return(backward, ctx, grad)
         x, *weights, _ = ctx.saved_tensors
         needed = [ctx.needs_input_grad[0], *ctx.needs_input_grad[2:-1]]
-        found = again(x, ctx.groups, ctx.eps, Weights(*weights), needed, grad)
-        first, *others = (next(found) if need else None for need in needed)
+        first, *others = ema_again.gradients(x, ctx.groups, ctx.eps, Weights(*weights), needed, grad)
         return first, None, *others, None

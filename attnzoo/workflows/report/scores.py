@@ -10,7 +10,7 @@ from attnzoo.errors import AttnzooError
 from attnzoo.report import Table
 from attnzoo.report.page import tables
 from attnzoo.report.page.numbers import count
-from attnzoo.statistics.method import COUNTED
+from attnzoo.statistics.numbers import COUNTED
 from attnzoo.workflows.evidence import Gathered, select
 from attnzoo.workflows.report.folder import Folder, recorded
 
