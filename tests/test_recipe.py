@@ -21,9 +21,19 @@ FULL = Recipe(
 )
 
 
-@pytest.mark.parametrize("whole", [Recipe(), FULL])
+@pytest.mark.parametrize("whole", [Recipe(), FULL, Recipe(model=Model(encoder="resnet18"))])
 def test_a_recipe_survives_its_own_toml(whole: Recipe) -> None:
     assert recipe.from_toml(whole.to_toml(), name="other") == whole
+
+
+@pytest.mark.parametrize(
+    ("host", "ours", "others"), [("UNet", "widths = ", "encoder = "), ("smp.Unet", "encoder = ", "widths = ")]
+)
+def test_a_recipe_does_not_tell_of_another_host(host: str, ours: str, others: str) -> None:
+    """A reader of `encoder = "resnet34"` would think that it was used."""
+    text = Recipe().override({"model.host": host}).to_toml()
+    assert f"\n{ours}" in text
+    assert others not in text
 
 
 @given(strategies.text())

@@ -25,6 +25,7 @@ def reproduce(
     device: options.Device = "auto",
     devices: options.Devices = 1,
     workers: options.Workers = 0,
+    jobs: options.Jobs = 1,
     deterministic: options.Deterministic = False,
     plugins: options.Plugins = None,
 ) -> None:
@@ -45,7 +46,7 @@ def reproduce(
     from attnzoo.workflows import reproduce as workflow
     from attnzoo.workflows.execute import Setting
 
-    setting = Setting(device, workers, loaded, progress=True, say=say, devices=devices, deterministic=deterministic)
+    setting = Setting(device, workers, loaded, True, say, devices, deterministic, jobs)
     counted = workflow.count(models, say)
     dataset = open_data(source, overridden[0])
     done = workflow.reproduce(counted, dataset, out, numbers, changes, setting)

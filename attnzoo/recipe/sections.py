@@ -54,6 +54,11 @@ class Model:
     encoder_weights: str | None = None
     residual: Literal["none", "zero"] = "none"
 
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The fields that belong to other hosts, and decide nothing here."""
+        return ("encoder", "encoder_weights") if self.host == "UNet" else ("widths",)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -123,8 +128,7 @@ class Recipe:
     def decides(self) -> dict[str, Any]:
         """The canonical form of what decides the numbers: JSON-ready, without name, claims and remarks."""
         sections = {name: asdict(getattr(self, name)) for name in ("data", "model", "training", "scores")}
-        foreign = ("encoder", "encoder_weights") if self.model.host == "UNet" else ("widths",)
-        for option in foreign:
+        for option in self.model.foreign:
             del sections["model"][option]
         if self.model.residual == "none":
             del sections["model"]["residual"]  # it was not there in 0.1, whose runs stay what they are
@@ -155,7 +159,9 @@ class Recipe:
         return replace(self, **merged)
 
     def to_toml(self) -> str:
-        """The recipe as a TOML text that `from_toml` reads back as an equal recipe."""
+        """A TOML text that `from_toml` reads back as an equal recipe, without other hosts' fields that nobody set."""
+        model, default = self.model, Model()
+        unset = {f"model.{name}" for name in model.foreign if getattr(model, name) == getattr(default, name)}
         lines = [f"schema = {SCHEMA}", f"name = {_value(self.name)}"]
         if self.ours:
             lines.append(f"ours = {_value(self.ours)}")
@@ -163,7 +169,11 @@ class Recipe:
             if (values := getattr(self, section)) is not None:
                 lines += ["", f"[{section}]"]
                 # TOML has no null: a field that is None is one that is not written
-                lines += [f"{key} = {_value(value)}" for key, value in asdict(values).items() if value is not None]
+                lines += [
+                    f"{key} = {_value(value)}"
+                    for key, value in asdict(values).items()
+                    if value is not None and f"{section}.{key}" not in unset
+                ]
         return "\n".join(lines) + "\n"
 
 

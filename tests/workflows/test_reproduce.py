@@ -2,16 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from attnzoo.cli import main
 from attnzoo.data import open_dataset
+from attnzoo.data.dataset import Dataset
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Claims, Recipe
+from attnzoo.workflows.attempt import Outcome, Setting, attempt
 from attnzoo.workflows.claims import claimed
-from attnzoo.workflows.execute import Setting
+from attnzoo.workflows.line import Line
+from attnzoo.workflows.plan import Run
 from attnzoo.workflows.reproduce import Reproduction, count, reproduce
 
 
@@ -117,3 +122,43 @@ def test_counted_models_alone_need_no_training(models: tuple[Recipe, ...], drawn
     only = reproduce(count(models[2:]), open_dataset(drawn, models[0].data), tmp_path)
     assert [table.title for table in only.tables] == ["Parameters"]
     assert only.caveats == ()
+
+
+def test_several_runs_at_a_time(
+    done: Reproduction,
+    models: tuple[Recipe, ...],
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the command: its runs are those of one after the other."""
+    recipes, at_once = tmp_path / "recipes", list[int]()
+    recipes.mkdir()
+    for model in models:
+        (recipes / f"{model.name}.toml").write_text(model.to_toml(), encoding="utf-8")
+
+    def one_after_the_other(
+        line: Line,
+        folder: Path,
+        data: Dataset,
+        setting: Setting,
+        begin: Callable[[Run], None],
+        end: Callable[[Run, Outcome], None],
+    ) -> None:
+        """In this process, which saves the others' imports; `test_jobs` has the real one."""
+        at_once.append(setting.jobs)
+        while (run := line.take()) is not None:
+            begin(run)
+            outcome = attempt(run, folder, data, setting)
+            assert outcome is not None
+            end(run, outcome)
+
+    monkeypatch.setattr("attnzoo.workflows.jobs.in_processes", one_after_the_other)
+    words = ("--data", drawn, "--set", "training.learning_rate=1e-3", "--jobs", 2, "--out", tmp_path / "out")
+    assert main(["reproduce", str(recipes), *map(str, words)]) == 0
+    assert at_once == [2]
+    assert "Table 3. " in capsys.readouterr().out
+    for name in ("first", "second"):
+        place = Path(name) / "seed-0" / "scores.csv"
+        assert (tmp_path / "out" / place).read_bytes() == (done.folder / place).read_bytes()
