@@ -16,6 +16,11 @@ from .refusals import refuse
 Timed = Callable[[str], None]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """None beside this one, whatever `pytest` does with the tests."""
+    return 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     try:
         refuse(lambda option: config.getoption(option, None), os.environ)

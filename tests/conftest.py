@@ -1,6 +1,7 @@
 """What several rooms' tests share."""
 
 import copy
+import io
 import json
 import os
 import subprocess
@@ -11,10 +12,12 @@ from typing import Any
 
 import hypothesis
 import pytest
+from PIL import Image
 
 from attnzoo.recipe import Data, Model, Recipe, Training
 
 ROOT = Path(__file__).parents[1]
+MOST_WORKERS = 8  # each has a torch of its own in memory
 
 # Before torch is imported: tests are small, and a second thread costs them more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +30,15 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("attnzoo")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For all of the fast tests as many as there are cores; for a few named ones, and those that time things, none."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if not everything or config.option.markexpr != "not slow" or config.option.keyword:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,3 +125,18 @@ def tiny() -> Recipe:
         model=Model(in_channels=1, widths=(4, 8)),
         training=Training(epochs=1, batch_size=8, learning_rate=3e-3),
     )
+
+
+@pytest.fixture(scope="session")
+def undrawing() -> Callable[[pytest.MonkeyPatch], None]:
+    """Asks that no figure be drawn, which takes seconds and is tested elsewhere."""
+    png = io.BytesIO()
+    Image.new("L", (4, 4)).save(png, "PNG")
+    files = {"svg": b"<svg/>", "png": png.getvalue()}
+    return lambda patch: patch.setattr("attnzoo.report.figures.Drawn.write", lambda self, folder: files)
+
+
+@pytest.fixture
+def undrawn(undrawing: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figure is drawn in this test."""
+    undrawing(monkeypatch)

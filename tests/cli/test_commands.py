@@ -109,7 +109,7 @@ def test_ablate_goes_on_after_a_failed_arm_and_ends_with_an_error(
 def test_ablate_tells_of_controls_at_every_site(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Path) -> None:
     matched, frozen = "matched:block=[gate]", "frozen:block=[gate]"
     words = ("--recipe", tiny, "--data", drawn, "--out", tmp_path / "out", "--device", "cpu", "--no-none")
-    changes = ("--set", "model.widths=[4, 8, 16]", "--epochs", 2)
+    changes = ("--no-time", "--set", "model.widths=[4, 8, 16]", "--epochs", 2)
     done = attnzoo("ablate", "--attention", f"{matched},{frozen}", *words, *changes)
     assert done.code == 0
     for line in (
@@ -255,7 +255,7 @@ def test_ablate_takes_position_as_a_factor_and_residual_slots(
 ) -> None:
     arms = ("se:reduction=2@bottleneck", "se:reduction=2@skip.bottleneck", "se:reduction=2@encoder1.decoder1")
     words = ("--recipe", tiny, "--data", drawn, "--out", tmp_path / "out", "--device", "cpu", "--epochs", 1)
-    done = attnzoo("ablate", "--attention", ",".join(arms), *words, "--set", "model.residual=zero")
+    done = attnzoo("ablate", "--attention", ",".join(arms), *words, "--no-time", "--set", "model.residual=zero")
     assert done.code == 0
     assert all(arm in done.out for arm in arms)
     folder = next((tmp_path / "out").glob("*encoder1*")) / "seed-0"

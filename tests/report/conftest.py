@@ -1,13 +1,11 @@
 """A small finished ablation for the page, and a reader of its HTML."""
 
-import io
 import shutil
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from attnzoo import spec
 from attnzoo.data import Dataset, open_dataset
@@ -107,12 +105,3 @@ def seen(page: Path) -> Seen:
 def copy(page: Path, tmp_path: Path) -> Path:
     """The ablation with its report, to be changed."""
     return Path(shutil.copytree(page.parent.parent, tmp_path / "out"))
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figure is drawn: that takes seconds, and is tested elsewhere."""
-    png = io.BytesIO()
-    Image.new("L", (4, 4)).save(png, "PNG")
-    files = {"svg": b"<svg/>", "png": png.getvalue()}
-    monkeypatch.setattr("attnzoo.report.figures.Drawn.write", lambda self, folder: files)

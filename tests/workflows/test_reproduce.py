@@ -38,10 +38,17 @@ def models(tiny: Recipe) -> tuple[Recipe, ...]:
 
 
 @pytest.fixture(scope="module")
-def done(models: tuple[Recipe, ...], drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
-    changes = {"training.learning_rate": 1e-3}
+def done(
+    models: tuple[Recipe, ...],
+    drawn: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    undrawing: Callable[[pytest.MonkeyPatch], None],
+) -> Reproduction:
+    folder, changes = tmp_path_factory.mktemp("reproduction"), {"training.learning_rate": 1e-3}
     data = open_dataset(drawn, models[0].data)
-    return reproduce(count(models), data, tmp_path_factory.mktemp("reproduction"), changes=changes, setting=Setting())
+    with pytest.MonkeyPatch.context() as patch:
+        undrawing(patch)
+        return reproduce(count(models), data, folder, changes=changes, setting=Setting())
 
 
 def test_the_papers_counts_are_exact() -> None:
@@ -104,7 +111,12 @@ def test_it_ends_in_a_page_with_the_papers_tables(done: Reproduction) -> None:
 
 
 def test_a_page_that_cannot_be_drawn_loses_nothing(
-    done: Reproduction, models: tuple[Recipe, ...], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: Reproduction,
+    models: tuple[Recipe, ...],
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    undrawn: None,
 ) -> None:
     folder, said = tmp_path / "out", list[str]()
     shutil.copytree(done.folder, folder, ignore=shutil.ignore_patterns("report", "reproduction.*"))
@@ -131,6 +143,7 @@ def test_several_runs_at_a_time(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    undrawn: None,
 ) -> None:
     """From the command: its runs are those of one after the other."""
     recipes, at_once = tmp_path / "recipes", list[int]()
