@@ -35,7 +35,7 @@ def child(arguments: list[str], **environment: str) -> str:
 
 
 def cases(which: str) -> list[str]:
-    files = [str(CASES / f"{name}.py") for name in ("passes", "whole", "among_torch")]
+    files = [str(CASES / f"{name}.py") for name in ("passes", "whole", "among_torch", "planted")]
     return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", which, *files]
 
 

@@ -17,6 +17,7 @@ from attnzoo.kernels.triton import (
 )
 
 from .ground import DEVICE
+from .memory import guarded
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def nothing_prepared() -> Iterator[None]:
     yield
     outputs.prepared.cache_clear()
     gradients.prepared.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_forgiven() -> Iterator[None]:
+    """In the interpreter, what a GPU would not forgive is an error in every case."""
+    if DEVICE == "cpu":
+        with guarded():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(autouse=True)
