@@ -1,5 +1,6 @@
 """What a run leaves behind: one JSON file, written whole or not at all."""
 
+import errno
 import json
 import os
 import platform
@@ -86,13 +87,39 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that a crash leaves the old one or the new one: beside the target, fsync, then replace.
 
     Lightning's own "atomic" saving goes through the temporary folder, and is not atomic between file systems.
+
+    Raises:
+        AttnzooError: The disk is full; the old file is there, and no part of the new one.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        if _is_full(error):
+            raise AttnzooError(
+                f"the disk is too full for `{path}`", "make room, and run the same command again"
+            ) from error
+        raise
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a disk that is full is behind it: torch says so in words of its own."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def epochs_done(folder: Path) -> int:
+    """How many epochs `curves.csv` shows."""
+    try:
+        return max(0, (folder / CURVES).read_text(encoding="utf-8").count("\n") - 1)
+    except FileNotFoundError:
+        return 0
 
 
 def read_json(path: Path, missing: str, hint: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Results on disk: written whole or not at all, and read back as they were."""
 
+import errno
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -36,6 +38,31 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         results.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
+def test_a_write_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """Neither a part that would keep a full disk full, nor another's words for it."""
+    file = tmp_path / "x.json"
+    results.write_json(file, {"a": 1})
+
+    def full(_: BinaryIO) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise RuntimeError("unexpected pos")  # noqa: B904 (torch does not say `from` either)
+
+    with pytest.raises(AttnzooError) as caught:
+        results.replace(file, full)
+    assert caught.value.message == f"the disk is too full for `{file}`"
+    assert caught.value.hint == "make room, and run the same command again"
+    with pytest.raises(RuntimeError, match="broken"):
+        results.replace(file, broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert json.loads(file.read_text()) == {"a": 1}
+
+
+def broken(_: BinaryIO) -> None:
+    raise RuntimeError("broken")
 
 
 @pytest.mark.parametrize(

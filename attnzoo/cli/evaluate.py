@@ -41,6 +41,8 @@ def evaluate(
     home, digest = own_data(run)
     if folder is None and not home.is_dir():
         raise AttnzooError(f"the data of `{run}` are not at `{home}` any more", "say where they are: `--data DIR`")
+    if folder is not None:  # groups and leakage are questions to data that a model was trained on
+        recipe = recipe.override({"data.group_pattern": None, "data.allow_leakage": True})
     dataset = open_data(folder or home, recipe)
     if folder is None and dataset.digest != digest:
         say(f"warning: `{home}` has changed since `{run}` was trained on it")

@@ -13,7 +13,7 @@ from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.registry import options as _options
 from attnzoo.registry.entries import ENTRIES, Entry, Signal, register
 from attnzoo.registry.options import Option, check_form
-from attnzoo.registry.plugins import Plugin, broken_plugins, load_all, load_plugin, sources
+from attnzoo.registry.plugins import Plugin, broken_plugins, keep_plugin, load_all, load_plugin, sources
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,7 @@ __all__ = [
     "build_within",
     "check_form",
     "entry",
+    "keep_plugin",
     "load_plugin",
     "register",
     "signal",

@@ -91,6 +91,20 @@ def load_plugin(path: str | Path) -> Plugin:
     raise AttnzooError(f"`{path}` cannot be loaded: {_why(failure)}{_line(failure, file)}", hint) from failure
 
 
+def keep_plugin(plugin: Plugin) -> None:
+    """Have a plugin's blocks registered as they were when it was loaded, in another process perhaps.
+
+    Here it is not run again: what has been edited since would take the place of what is recorded.
+
+    Raises:
+        AttnzooError: It has to be run here, and the file is another by now.
+    """
+    if _plugins.get(plugin.path) != plugin and load_plugin(plugin.path).sha256 != plugin.sha256:
+        raise AttnzooError(
+            f"`{plugin.path}` has changed since this command began", "put the old one back, or begin another folder"
+        )
+
+
 def sources(attention: str) -> dict[str, str]:
     """Where the blocks of an attention come from, nested ones too, by name; attnzoo's own are left out.
 

@@ -15,6 +15,11 @@ from attnzoo.training.history import History
 
 LAST = "last.ckpt"
 BEST = "best.safetensors"
+# what torch raises at a flipped byte depends on where it is
+_DAMAGE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError, TypeError, ValueError,
+    AttributeError,
+)  # fmt: skip
 NETWORK = "network."  # the model's name within the Lightning module, so the prefix of its keys in `last.ckpt`
 
 
@@ -26,7 +31,9 @@ def read_last(folder: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         History.of(state["attnzoo"])
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError, TypeError) as error:
+    except PermissionError:
+        raise
+    except _DAMAGE as error:
         raise AttnzooError(
             f"`{path}` is damaged, or no resume file of attnzoo", "delete it, and the run starts anew"
         ) from error

@@ -15,9 +15,9 @@ import torch
 from attnzoo.data import Dataset
 from attnzoo.errors import AttnzooError
 from attnzoo.recipe import Recipe, from_toml
-from attnzoo.registry import Plugin, load_plugin, sources
+from attnzoo.registry import Plugin, keep_plugin, load_plugin, sources
 from attnzoo.results import FILE as RESULT
-from attnzoo.results import LOCK, RECIPE, RUN, read_json, write_json, write_text
+from attnzoo.results import LOCK, RECIPE, RUN, epochs_done, read_json, write_json, write_text
 
 SCHEMA = 1
 
@@ -29,7 +29,10 @@ class InUseError(AttnzooError):
 
 
 def loaded(plugins: Sequence[Plugin | Path | str]) -> tuple[Plugin, ...]:
-    """Plugins, their blocks registered."""
+    """Plugins, their blocks registered; one that was loaded before as it was then."""
+    for plugin in plugins:
+        if isinstance(plugin, Plugin):
+            keep_plugin(plugin)
     return tuple(plugin if isinstance(plugin, Plugin) else load_plugin(plugin) for plugin in plugins)
 
 
@@ -106,9 +109,10 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
         if not _take(file.fileno()):
             file.seek(0)
-            raise _in_use(folder, file.read().strip() or "another process")
+            raise _in_use(folder, file.readline().strip() or "another process")
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        # and for `attnzoo status` the epochs of earlier processes: how long they took, no file's time tells
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n{epochs_done(folder)}\n")
         file.flush()
         _held.add(place)
         try:

@@ -13,7 +13,7 @@ from attnzoo import metrics
 from attnzoo.data.loading import Batch, loader, stream
 from attnzoo.losses import build_loss
 from attnzoo.models import build_model, empty_model
-from attnzoo.registry import load_plugin
+from attnzoo.registry import keep_plugin
 from attnzoo.training.history import History, not_finite
 from attnzoo.training.job import Job
 from attnzoo.training.schedules import build_optimizer, learning_rate
@@ -37,7 +37,7 @@ class Task(LightningModule):
         super().__init__()
         self.recipe, self.data, self.history = job.recipe, job.data, history
         self.workers, self.threads = job.workers, threads
-        self.plugins = tuple(plugin.path for plugin in job.plugins)
+        self.plugins = job.plugins
         self.loss = build_loss(job.recipe.training.loss, class_weights=class_weights)
         self.losses: list[Tensor] = []
         self.row: dict[str, float] = {}
@@ -52,7 +52,7 @@ class Task(LightningModule):
 
     def configure_model(self) -> None:
         for plugin in self.plugins:
-            load_plugin(plugin)
+            keep_plugin(plugin)
         # what is resumed has its weights already
         build = empty_model if self.history.epochs else build_model
         self.network = build(self.recipe, len(self.data.classes))

@@ -74,5 +74,5 @@ def attempt(run: Run, folder: Path, data: Dataset, setting: Setting) -> Outcome 
         note_failure(place, error.message, error.hint)
         return Failure(error.message, error.hint)
     except Exception as error:  # a block of somebody's own can fail in any way
-        note_failure(place, why := f"{type(error).__name__}: {first_line(error)}", trace=traceback.format_exc())
-        return Failure(why, f"the traceback is in `{place}`")
+        noted = note_failure(place, why := f"{type(error).__name__}: {first_line(error)}", trace=traceback.format_exc())
+        return Failure(why, f"the traceback is in `{place}`" if noted else None)

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from attnzoo.data.dataset import Dataset
-from attnzoo.registry import load_plugin
 from attnzoo.training.surroundings import stoppable
 from attnzoo.workflows.attempt import Failure, Outcome, Setting, attempt, silent
 from attnzoo.workflows.line import Line
 from attnzoo.workflows.plan import Run
+from attnzoo.workflows.state import note_failure
 
 PATIENCE = 20.0  # seconds for a process that is asked to end
 STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # somebody asked it to end: nothing has failed
@@ -98,7 +98,9 @@ class _Worker:
             if self.stopped or code in STOPPED:
                 return None
             how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
-            return Failure(f"its process {how}", "is memory short? take fewer `--jobs`")
+            failure = Failure(f"its process {how}", "is memory short? take fewer `--jobs`")
+            note_failure(self.arguments[0] / run.folder, failure.message, failure.hint)
+            return failure
 
     def stop(self) -> None:
         """End the process; a run in it keeps its last epoch."""
@@ -130,8 +132,6 @@ def _work(pipe: Connection, folder: Path, data: Dataset, setting: Setting, threa
     threading.Thread(target=_follow_parent, daemon=True).start()
     os.environ["TTY_COMPATIBLE"] = "0"  # a bar of each on one terminal would be a mess: lines instead
     torch.set_num_threads(threads)
-    for plugin in setting.plugins:
-        load_plugin(plugin.path)
     while True:
         try:
             run = pipe.recv()

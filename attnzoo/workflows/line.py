@@ -40,11 +40,15 @@ class Line:
             time.sleep(POLL)
 
     def give_back(self, run: Run) -> None:
-        """Another process was faster."""
+        """Another process was faster, or somebody ended the one that did it."""
         with self.lock:
-            if not self.closed:
+            if self.closed:
+                return
+            if in_use(self.folder / run.folder):
                 self._tell(run)
-                self.waiting.append(run)
+            else:
+                self.say(f"{run}: its process was asked to end, and the run waits for the next one")
+            self.waiting.append(run)
 
     def close(self) -> None:
         """Hand out nothing any more."""

@@ -100,7 +100,8 @@ def predict(
 
 def targets(images: Sequence[Path], out: Path, maps: Sequence[Key] = ()) -> tuple[Prediction, ...]:
     """Where the files go: below `out` as the images lie below their common folder, so that equal names do not meet."""
-    paths = list(dict.fromkeys(image.resolve() for image in images))
+    # a link is called by its own name, and not by that of what it points to
+    paths = list(dict.fromkeys(Path(os.path.abspath(image)) for image in images))  # noqa: PTH100
     if not paths:
         raise AttnzooError("there is no image to predict", "name image files")
     common = Path(os.path.commonpath([path.parent for path in paths]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attnzoo.errors import AttnzooError
-from attnzoo.results import CURVES, FILE, LOCK, RUN, read_json, write_json
+from attnzoo.results import CURVES, FILE, LOCK, RUN, epochs_done, read_json, write_json
 
 FAILED = "failed.json"
 
@@ -17,7 +17,10 @@ Word = Literal["finished", "running", "failed", "interrupted", "left"]
 
 @dataclass(frozen=True)
 class State:
-    """One run: how far it is, how many of its `epochs` are done, and since when; times are seconds since 1970."""
+    """One run: how far it is, how many of its `epochs` are done, and since when; times are seconds since 1970.
+
+    `before` of them were done by an earlier process, before it `began`.
+    """
 
     word: Word
     epoch: int = 0
@@ -25,6 +28,7 @@ class State:
     began: float | None = None
     latest: float | None = None
     why: str = ""
+    before: int = 0
 
     def __str__(self) -> str:
         of = f" of {self.epochs}" if self.epochs is not None else ""
@@ -45,18 +49,13 @@ def state(folder: Path) -> State:
         return State("finished")
     if not (folder / RUN).is_file():
         return State("running" if in_use(folder) else "left")
-    epochs = _epochs(folder)
-    began = (folder / RUN).stat().st_mtime
-    try:
-        text = (folder / CURVES).read_text(encoding="utf-8")
-        epoch, latest = max(0, text.count("\n") - 1), (folder / CURVES).stat().st_mtime
-    except FileNotFoundError:
-        epoch, latest = 0, began
+    began, latest = (_changed(folder / name) for name in (RUN, CURVES))
+    about = epochs_done(folder), _planned(folder), began, latest or began
     if in_use(folder):
-        return State("running", epoch, epochs, began, latest)
+        return State("running", *about, before=_before(folder))
     if (why := failure(folder)) is not None:
-        return State("failed", epoch, epochs, began, latest, why)
-    return State("interrupted", epoch, epochs, began, latest)
+        return State("failed", *about, why)
+    return State("interrupted", *about)
 
 
 def in_use(folder: Path) -> bool:
@@ -82,7 +81,7 @@ def in_use(folder: Path) -> bool:
 def pace(folder: Path, now: State) -> tuple[float, int] | None:
     """Seconds that an epoch of a run takes, scoring included where it is finished, and its epochs; None if none ended.
 
-    Of a run that was interrupted and goes on, only epochs since then have a known duration: it counts once finished.
+    Of a run that was interrupted and goes on, only epochs since then have a known duration.
     """
     if now.word == "finished":
         try:
@@ -91,8 +90,10 @@ def pace(folder: Path, now: State) -> tuple[float, int] | None:
             return float(result["duration_s"]) / epochs, epochs
         except (AttnzooError, KeyError, TypeError, ValueError, ZeroDivisionError):
             return None
-    if now.word == "running" and now.epoch and now.epochs and now.began is not None and now.latest is not None:
-        return (now.latest - now.began) / now.epoch, now.epochs
+    if now.word == "running" and now.epochs and now.began is not None and now.latest is not None:
+        ended, took = now.epoch - now.before, now.latest - now.began
+        # a clock that was set back gives less than no time
+        return (took / ended, now.epochs) if ended > 0 and took > 0 else None
     return None
 
 
@@ -116,10 +117,15 @@ def failure(folder: Path) -> str | None:
         return None
 
 
-def note_failure(folder: Path, message: str, hint: str | None = None, trace: str = "") -> None:
-    """Write down that a run that had begun failed; the next try takes it away."""
-    if (folder / RUN).is_file():
+def note_failure(folder: Path, message: str, hint: str | None = None, trace: str = "") -> bool:
+    """Write down that a run that had begun failed; the next try takes it away. Whether it could be written."""
+    if not (folder / RUN).is_file():
+        return False
+    try:
         write_json(folder / FAILED, {"message": message, "hint": hint, "traceback": trace.splitlines()})
+    except (OSError, AttnzooError):
+        return False
+    return True
 
 
 def forget_failure(folder: Path) -> None:
@@ -127,9 +133,24 @@ def forget_failure(folder: Path) -> None:
     (folder / FAILED).unlink(missing_ok=True)
 
 
-def _epochs(folder: Path) -> int | None:
+def _changed(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _planned(folder: Path) -> int | None:
     try:
         run: dict[str, Any] = read_json(folder / RUN, "", "")
         return int(run["identity"]["recipe"]["training"]["epochs"])
     except (AttnzooError, KeyError, TypeError, ValueError):
         return None
+
+
+def _before(folder: Path) -> int:
+    """Epochs that were done when the process that works in the folder began."""
+    try:
+        return int((folder / LOCK).read_text(encoding="utf-8").splitlines()[1])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -211,6 +211,18 @@ def test_train_rehearses(attnzoo: Attnzoo, drawn: Path, tiny: Path, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_evaluate_asks_other_data_for_no_groups(attnzoo: Attnzoo, run: Path, drawn: Path, tmp_path: Path) -> None:
+    """Files that the recipe's `group_pattern` does not know, as another hospital calls them."""
+    other = tmp_path / "other"
+    shutil.copytree(drawn, other)
+    for path in sorted(other.rglob("p*.png")):
+        path.rename(path.with_name(f"x{path.name[1:]}"))
+    for path in other.rglob("*.json"):
+        path.write_text(path.read_text(encoding="utf-8").replace('"p0', '"x0'), encoding="utf-8")
+    here, there = (attnzoo("evaluate", run, "--data", place, "--json", "--device", "cpu") for place in (drawn, other))
+    assert (there.code, json.loads(there.out)) == (0, json.loads(here.out))
+
+
 def test_evaluate_refuses(attnzoo: Attnzoo, run: Path, tmp_path: Path) -> None:
     assert attnzoo("evaluate", run, "--split", "tset") == (
         2, "", "error: there is no split `tset`\nhint: did you mean `test`?\n",

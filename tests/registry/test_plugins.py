@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from attnzoo import registry
+from attnzoo.registry import plugins
 
 from .examples import refused
 
@@ -61,6 +62,20 @@ def test_a_changed_plugin_replaces_what_it_registered(tmp_path: Path) -> None:
     assert (second.names, second.sha256 == first.sha256) == (("ours",), False)
     assert "mine" not in registry.available()
     assert registry.build("ours", 3)(torch.ones(1)).item() == 5
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_kept_plugin_is_what_it_was(tmp_path: Path) -> None:
+    """Here the edited file is not looked at; a process that has to read it says that it is another."""
+    file = tmp_path / "my_blocks.py"
+    file.write_text(PLUGIN.format(name="mine"))
+    plugin = registry.load_plugin(file)
+    file.write_text(PLUGIN.format(name="mine").replace("2.0", "5.0"))
+    registry.keep_plugin(plugin)
+    assert registry.build("mine", 3)(torch.ones(1)).item() == 2
+    plugins._plugins.clear()
+    told = f"`{file}` has changed since this command began"
+    assert refused(lambda: registry.keep_plugin(plugin)) == (told, "put the old one back, or begin another folder")
 
 
 @pytest.mark.usefixtures("fresh")

@@ -76,7 +76,13 @@ def test_no_pickle_is_executed(zipped, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x" * 99]
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"x" * 99,
+        lambda content: content.replace(b"train_loss", b"\xffrain_loss"),
+    ],
 )
 def test_a_damaged_resume_file_is_told(damage, tmp_path):
     save(tmp_path, history(0.1), 1.0)

@@ -1,5 +1,6 @@
 """Runs that fail stop no others; several processes share a folder; each run is done once."""
 
+import errno
 import pickle
 import re
 import signal
@@ -10,8 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+import torch
 
 from attnzoo import registry, spec
 from attnzoo.data import Dataset, open_dataset
@@ -80,6 +83,10 @@ def brittle(fresh: None, tmp_path: Path) -> registry.Plugin:
     return registry.load_plugin(path)
 
 
+def read_only(*_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that works in a folder until its stdin ends."""
@@ -117,12 +124,16 @@ def test_a_line_leaves_what_others_do_for_later(tiny: Recipe, tmp_path: Path, mo
         assert line.take() is runs[1]
         line.give_back(runs[1])
         assert [line.take() for _ in range(3)] == [runs[2], runs[3], runs[1]]
+        with held(tmp_path / runs[2].folder):
+            line.give_back(runs[2])
+        assert line.take() is runs[2]
         threading.Timer(0.1, process.stdin.close).start()  # type: ignore[union-attr]
         assert line.take() is runs[0]
     assert line.take() is None
     assert said == [
         "none, seed 0 is being done by another process: left for later",
-        "gate, seed 0 is being done by another process: left for later",
+        "gate, seed 0: its process was asked to end, and the run waits for the next one",
+        "none, seed 1 is being done by another process: left for later",
     ]
 
 
@@ -138,6 +149,70 @@ def test_records_of_many_processes_lose_nothing(tiny: Recipe, data: Dataset, tmp
     assert [process.wait() for process in processes] == [0] * 3
     found = {(arm, seed) for arm, seed, _ in record.planned(tmp_path / "out")}
     assert found == {(arm, seed) for arm in ("none", "gate") for seed in range(30)}
+
+
+def edited(plugin: registry.Plugin) -> None:
+    """The file with another kernel: a block of more parameters."""
+    source = PLUGIN.replace("nn.Conv2d(channels, channels, 1)", "nn.Conv2d(channels, channels, 3, padding=1)")
+    plugin.path.write_text(source, encoding="utf-8")
+
+
+def test_a_plugin_that_is_edited_meanwhile_is_trained_as_it_was(
+    tiny: Recipe, data: Dataset, brittle: registry.Plugin, tmp_path: Path
+) -> None:
+    def say(line: str) -> None:
+        if line.startswith("[2/2]"):
+            edited(brittle)
+
+    setting = Setting("cpu", plugins=(brittle,), say=say)
+    done = ablate(tiny, spec.parse_arms("brittle"), (0, 1), data, tmp_path / "out", setting, timed=False)
+    first, second = done.results
+    assert first.identity["plugins"] == second.identity["plugins"]
+    assert first.parameters == second.parameters
+
+
+@pytest.mark.slow
+def test_a_process_that_would_train_an_edited_plugin_refuses(
+    tiny: Recipe, data: Dataset, brittle: registry.Plugin, tmp_path: Path
+) -> None:
+    setting = Setting("cpu", plugins=(brittle,), jobs=2)
+    edited(brittle)
+    with pytest.raises(AttnzooError) as caught:
+        ablate(tiny, spec.parse_arms("brittle"), (0, 1), data, tmp_path / "out", setting, timed=False)
+    assert caught.value.message == f"no arm has all its runs: `{brittle.path}` has changed since this command began"
+    assert caught.value.hint == "put the old one back, or begin another folder"
+
+
+def test_a_full_disk_is_a_failure_and_stops_no_other(
+    tiny: Recipe, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch says it in words of its own; and then there is no room for the failure either."""
+    save = torch.save
+
+    def no_room(what: object, file: BinaryIO) -> None:
+        if "gate" in file.name:
+            raise RuntimeError("unexpected pos 64 vs 0") from OSError(errno.ENOSPC, "No space left on device")
+        save(what, file)
+
+    monkeypatch.setattr(torch, "save", no_room)
+    monkeypatch.setattr("attnzoo.workflows.state.write_json", read_only)
+    done = ablate(tiny, spec.parse_arms("gate,none"), (0,), data, tmp_path, Setting("cpu"), timed=False)
+    (failure,) = done.failures.values()
+    assert failure.message == f"the disk is too full for `{tmp_path / 'gate' / 'seed-0' / 'last.ckpt'}`"
+    assert failure.hint == "make room, and run the same command again"
+    assert [result.attention for result in done.results] == ["none"]
+    assert not list(tmp_path.rglob(".*.tmp"))
+    assert state(tmp_path / "gate" / "seed-0").word == "interrupted"
+
+
+def test_a_traceback_that_could_not_be_kept_is_not_promised(
+    tiny: Recipe, data: Dataset, brittle: registry.Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnzoo.workflows.state.write_json", read_only)
+    recipe, arms = tiny.override({"training.batch_size": 2}), spec.parse_arms("none,brittle")
+    done = ablate(recipe, arms, (0,), data, tmp_path / "out", Setting("cpu", plugins=(brittle,)), timed=False)
+    (failure,) = done.failures.values()
+    assert (failure.message, failure.hint) == ("RuntimeError: a cable broke", None)
 
 
 def test_a_failed_arm_stops_no_other(tiny: Recipe, data: Dataset, brittle: registry.Plugin, tmp_path: Path) -> None:
@@ -185,6 +260,8 @@ def test_a_process_that_dies_takes_its_run_alone(
     recipe, arms = tiny.override({"training.batch_size": 2}), spec.parse_arms("brittle,none,gate,se:reduction=2")
     done = ablate(recipe, arms, (0,), data, tmp_path, Setting("cpu", plugins=(brittle,), jobs=2), timed=False)
     assert [failure.message for failure in done.failures.values()] == ["its process ended with exit code 9"]
+    now = state(tmp_path / "brittle" / "seed-0")
+    assert (now.word, now.why) == ("failed", "its process ended with exit code 9")
     assert [result.attention for result in done.results] == ["none", "gate", "se:reduction=2"]
 
 

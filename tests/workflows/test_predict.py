@@ -67,6 +67,19 @@ def test_other_suffixes_do_not_meet_either(tmp_path: Path) -> None:
     assert [one.mask.name for one in found] == ["x.png_mask.png", "x.jpg_mask.png", "y_mask.png"]
 
 
+def test_a_link_has_its_own_name(tmp_path: Path) -> None:
+    """As those who keep data by content lay it out: a name that says something, of a file called by a digest."""
+    store = tmp_path / "store" / "ab"
+    store.mkdir(parents=True)
+    (store / "12").touch()
+    links = [tmp_path / "in" / name for name in ("first.png", "second.png")]
+    links[0].parent.mkdir()
+    for link in links:
+        link.symlink_to(store / "12")
+    found = targets([*links, tmp_path / "in" / ".." / "in" / "first.png"], tmp_path)
+    assert [one.mask.name for one in found] == ["first_mask.png", "second_mask.png"]
+
+
 def test_the_same_prediction_is_made_again(run: Path, pictures: list[Path], tmp_path: Path) -> None:
     first = predict(run, pictures, tmp_path / "out", device="cpu")
     before = first[0].mask.read_bytes()

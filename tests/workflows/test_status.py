@@ -72,6 +72,21 @@ def test_a_running_run_tells_its_own_pace(tmp_path: Path, monkeypatch: pytest.Mo
     assert end.endswith("in about 48 s (from 3 s an epoch so far, 2 runs at a time)")
 
 
+def test_a_run_that_goes_on_has_the_pace_of_this_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier process did took none of this one's time; and a clock that was set back tells nothing."""
+    begun(tmp_path, "ema", epochs=6)
+    (tmp_path / ".lock").write_text("process 1 on here\n4\n")
+    monkeypatch.setattr("attnzoo.workflows.state.in_use", lambda folder: True)
+    for latest, pace in ((1006, "3 s"), (1000, None), (900, None)):
+        os.utime(tmp_path / "run.json", (1000, 1000))
+        os.utime(tmp_path / "curves.csv", (latest, latest))
+        now = status(tmp_path)
+        assert now.rows[0].state.epoch == 6
+        assert now.how.startswith(f"from {pace} an epoch so far") if pace else now.seconds is None
+    (tmp_path / ".lock").write_text("process 1 on here\n6\n")
+    assert status(tmp_path).seconds is None
+
+
 def test_nothing_is_guessed_from_nothing(tmp_path: Path) -> None:
     now = status(ablation(tmp_path, *RUNS, lacking=RUNS))
     assert now.seconds is None
