@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attnzoo import spec
-from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.errors import AttnzooError, did_you_mean, first_line, listing
 from attnzoo.registry import options as _options
 from attnzoo.registry.entries import ENTRIES, Entry, Signal, register
 from attnzoo.registry.options import Option, check_form
@@ -84,7 +84,8 @@ def build(
         options: The block's own; what is not said has the paper's value.
 
     Raises:
-        AttnzooError: For an unknown name or option, and for a value or width that the block cannot take.
+        AttnzooError: For an unknown name or option, and for a value or width that the block cannot take; whatever else
+            its constructor raises is the cause of one, too.
     """
     return build_block(spec.Block(entry(name).name, tuple(options.items())), channels, gate_channels, dims)
 
@@ -99,7 +100,14 @@ def build_block(block: spec.Block, channels: int, gate_channels: int | None = No
     check_form(block.name, dims, possible=known.dims, why=known.only_2d, **widths)
     given = (channels, gate_channels) if known.gated or known.wraps else (channels,)
     spatial = {"dims": dims} if len(known.dims) > 1 else {}
-    module: nn.Module = known.cls(*given, **said, **spatial)
+    try:
+        module: nn.Module = known.cls(*given, **said, **spatial)
+    except AttnzooError:
+        raise
+    except Exception as error:  # a block of somebody's own can fail in any way, and torch finds no memory for any block
+        raise AttnzooError(
+            f"`{block}` cannot be built: {first_line(error)}", "take other options or another width, or mend the block"
+        ) from error
     return module
 
 
