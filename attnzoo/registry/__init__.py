@@ -50,14 +50,14 @@ def entry(name: str) -> Entry:
         AttnzooError: For a name that is not registered.
     """
     names = available()
-    if name not in names:
+    if (known := ENTRIES.get(name)) is None:
         lost = "".join(f"; the plugin `{plugin}` is broken: {why}" for plugin, why in broken_plugins().items())
         hint = (
             did_you_mean(name.lower(), names)
             or f"blocks are {listing(names, last='and')}; `--plugin FILE` adds your own"
         )
         raise AttnzooError(f"`{name}` is no block{lost}", hint)
-    return ENTRIES[name]
+    return known
 
 
 def signal(block: spec.Block) -> Signal | None:
