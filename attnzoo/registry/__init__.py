@@ -4,6 +4,7 @@ Our own blocks are loaded by name at the first question, and with them what inst
 group `attnzoo.blocks`; `load_plugin` takes a file. Imports no block and no torch by itself.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -99,7 +100,7 @@ def build_block(block: spec.Block, channels: int, gate_channels: int | None = No
     widths = {"channels": channels, "gate_channels": gate_channels} if known.gated else {"channels": channels}
     check_form(block.name, dims, possible=known.dims, why=known.only_2d, **widths)
     given = (channels, gate_channels) if known.gated or known.wraps else (channels,)
-    spatial = {"dims": dims} if len(known.dims) > 1 else {}
+    spatial = {"dims": dims} if "dims" in inspect.signature(known.cls).parameters else {}
     try:
         module: nn.Module = known.cls(*given, **said, **spatial)
     except AttnzooError:

@@ -98,8 +98,9 @@ def register(
     registrar = sys._getframe(1).f_globals.get("__name__", "__main__")  # as `collections.namedtuple` asks for it
 
     def put(cls: Class) -> Class:
-        if not (spec.spellable(name) and name == name.lower()):
-            raise AttnzooError(f"`{name}` cannot name a block", "names are small letters, digits and `_`, not `none`")
+        if not (spec.spellable(name) and name == name.lower() and name != "all"):  # which commands take for every block
+            hint = "names are small letters, digits and `_`, not `none` or `all`"
+            raise AttnzooError(f"`{name}` cannot name a block", hint)
         if not isinstance(cls, type):
             raise AttnzooError(f"`{name}` is registered above `{cls!r}`, which is no class", "put it above the class")
         if not cls.__module__.startswith("attnzoo."):
