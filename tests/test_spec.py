@@ -14,7 +14,7 @@ from attnzoo.spec import Attention, Block, Chain, Placement
 
 names = st.sampled_from(["a", "b", "ema", "x_1", "Auto", "True", "_"])
 scalars = st.one_of(
-    st.integers(),
+    st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
     st.none(),
@@ -62,6 +62,7 @@ def attentions(draw: st.DrawFn) -> Attention:
         ("frozen:block=[ ema:groups=8 + se ]", "frozen:block=[ema:groups=8+se]"),
         ("x:a=1e-4:b=1e+5:c=-2:d=+3:e=.5", "x:a=0.0001:b=100000.0:c=-2:d=3:e=0.5"),
         ("x:a=0x10:b=1_000:c=1e30", "x:a=16:b=1000:c=1e+30"),
+        ("x:a=9223372036854775807:b=-0x8000000000000000", "x:a=9223372036854775807:b=-9223372036854775808"),
         ("x:a=1e+5+gate", "x:a=100000.0+gate"),
         ("x:a=True:b=None:c=false:d='True'", "x:a=True:b=None:c=false:d='True'"),
         ("x:a=( 1 , 2 ):b=(1,):c=():d=(1):e=(a,'b,c')", "x:a=(1,2):b=(1,):c=():d=1:e=(a,'b,c')"),
@@ -151,6 +152,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 SITES = "sites are `skip`, `encoder` and `decoder`, alone or with a level as in `skip1`, and `bottleneck`"
 VALUES = "values are numbers, words, quoted texts, `(1,2)` and `[blocks]`"
+INTEGERS = "integers are -9223372036854775808 to 9223372036854775807"
 COMMA = "`,` separates arms, and only one is wanted here"
 NESTED = "a nested chain is written `[ema+se]`, without sites"
 MARKS = "`:` starts an option, `+` the next block, `@` the sites, `/` another placement"
@@ -194,6 +196,8 @@ MARKS = "`:` starts an option, `+` the next block, `@` the sites, `/` another pl
         ("x:a=1j", "`1j` is neither a word nor a number", "put texts in quotes"),
         ("x:a=1e999", "`1e999` is neither a word nor a number", "put texts in quotes"),
         (r"x:a='\d'", r"`'\d'` is neither a word nor a number", "put texts in quotes"),
+        ("x:a=9223372036854775808", "`9223372036854775808` has more than 64 bits", INTEGERS),
+        ("x:a=(1,0x" + "f" * 5000 + ")", f"`0x{'f' * 5000}` has more than 64 bits", INTEGERS),
         ("x:a=(1", "`x:a=(1` ends where `,` or `)` should come", "a tuple is written `(1,2)`"),
         ("x:a=(,)", "`x:a=(,)` has `,` at character 6 where a value should come", VALUES),
         ("x:a=[ema", "`x:a=[ema` ends where `]` should come", NESTED),
@@ -243,6 +247,7 @@ def test_blocks_alone_are_no_chains() -> None:
         (lambda: Block("no-name"), "`no-name` cannot be a name"),
         (lambda: Block("x", (("a b", 1),)), "`a b` cannot be a name"),
         (lambda: Block("x", (("a", float("nan")),)), "`nan` cannot be spelt as a value"),
+        (lambda: Block("x", (("a", 2**20000),)), "an integer of 20001 bits cannot be spelt as a value"),
         (lambda: Block("x", (("a", [1]),)), r"`\[1\]` cannot be spelt as a value"),
         (lambda: Placement(()), "a placement needs a block and a site"),
         (lambda: Placement((Block("x"),), ()), "a placement needs a block and a site"),

@@ -44,8 +44,10 @@ class DANetPosition(nn.Module):
         https://arxiv.org/abs/1809.02983; https://github.com/junfu1115/DANet (MIT).
 
     Deviations:
-        None in the numbers. Queries and keys are filled up with zeros to the width of the values, since torch's fused
-        attention asks for equal widths. 3-D is ours.
+        None in the output. Queries and keys are filled up with zeros to the width of the values, since torch's fused
+        attention asks for equal widths. Its backward pass takes the weights anew from the queries' products with the
+        keys, and is inexact where these are huge: on a CPU the gradient of x is right within 3·10⁻³ on standard normal
+        maps times 100, off by about 15 % on such times 1000, and of no use beyond. 3-D is ours.
     """
 
     kind: ClassVar[Literal["add"]] = "add"

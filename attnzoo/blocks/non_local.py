@@ -52,7 +52,9 @@ class NonLocal(nn.Module):
         The default follows the authors' code but for its pooling, see `pool`. Pooling keeps a rest at the border, where
         theirs drops it and fails on maps smaller than `pool`; it pools all axes, theirs never time. Where a channel has
         one value in a batch, the norm takes the running statistics. Weights start as PyTorch's layers do, and not from
-        a normal distribution.
+        a normal distribution. The backward pass of torch's fused attention takes the weights anew from the queries'
+        products with the keys, and is inexact where these are huge: on a CPU the gradient of x is right within
+        3·10⁻³ on standard normal maps times 100, off by 4 to 40 % on such times 1000, and of no use beyond.
     """
 
     kind: ClassVar[Literal["add"]] = "add"

@@ -75,7 +75,7 @@ def describe(name: str) -> dict[str, Any]:
         gate_channels = CHANNELS if registry.signal(spec.Block(name)) else None
         block = registry.build(name, CHANNELS, gate_channels=gate_channels, dims=entry.dims[0])
         parameters = sum(parameter.numel() for parameter in block.parameters())
-    except AttnzooError:
+    except (AttnzooError, ValueError):  # torch's, of a lazy layer: its weights have no size yet
         parameters = None
     return {
         "name": name,

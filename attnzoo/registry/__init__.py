@@ -4,12 +4,13 @@ Our own blocks are loaded by name at the first question, and with them what inst
 group `attnzoo.blocks`; `load_plugin` takes a file. Imports no block and no torch by itself.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attnzoo import spec
-from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.errors import AttnzooError, did_you_mean, first_line, listing
 from attnzoo.registry import options as _options
 from attnzoo.registry.entries import ENTRIES, Entry, Signal, register
 from attnzoo.registry.options import Option, check_form
@@ -51,14 +52,14 @@ def entry(name: str) -> Entry:
         AttnzooError: For a name that is not registered.
     """
     names = available()
-    if name not in names:
+    if (known := ENTRIES.get(name)) is None:
         lost = "".join(f"; the plugin `{plugin}` is broken: {why}" for plugin, why in broken_plugins().items())
         hint = (
             did_you_mean(name.lower(), names)
             or f"blocks are {listing(names, last='and')}; `--plugin FILE` adds your own"
         )
         raise AttnzooError(f"`{name}` is no block{lost}", hint)
-    return ENTRIES[name]
+    return known
 
 
 def signal(block: spec.Block) -> Signal | None:
@@ -85,7 +86,8 @@ def build(
         options: The block's own; what is not said has the paper's value.
 
     Raises:
-        AttnzooError: For an unknown name or option, and for a value or width that the block cannot take.
+        AttnzooError: For an unknown name or option, and for a value or width that the block cannot take; whatever else
+            its constructor raises is the cause of one, too.
     """
     return build_block(spec.Block(entry(name).name, tuple(options.items())), channels, gate_channels, dims)
 
@@ -99,8 +101,15 @@ def build_block(block: spec.Block, channels: int, gate_channels: int | None = No
     widths = {"channels": channels, "gate_channels": gate_channels} if known.gated else {"channels": channels}
     check_form(block.name, dims, possible=known.dims, why=known.only_2d, **widths)
     given = (channels, gate_channels) if known.gated or known.wraps else (channels,)
-    spatial = {"dims": dims} if len(known.dims) > 1 else {}
-    module: nn.Module = known.cls(*given, **said, **spatial)
+    spatial = {"dims": dims} if "dims" in inspect.signature(known.cls).parameters else {}
+    try:
+        module: nn.Module = known.cls(*given, **said, **spatial)
+    except AttnzooError:
+        raise
+    except Exception as error:  # a block of somebody's own can fail in any way, and torch finds no memory for any block
+        raise AttnzooError(
+            f"`{block}` cannot be built: {first_line(error)}", "take other options or another width, or mend the block"
+        ) from error
     return module
 
 

@@ -33,6 +33,7 @@ class Entry:
     why a block has no form for volumes, if it says so. `wraps` names the option that holds another block, for those
     that wrap one: they are given that block's widths, and `registry.signal` tells what they hear. `group` is the
     heading under which blocks are listed: `attnzoo`, `controls`, `timm`, or where a block of somebody else's is from.
+    `registrar` is the module that put it under its name, which may have imported the class from another.
     """
 
     name: str
@@ -49,6 +50,12 @@ class Entry:
     only_2d: str
     wraps: str | None
     group: str
+    registrar: str
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules without which it were not there, or were another."""
+        return tuple(dict.fromkeys((self.cls.__module__, self.registrar)))
 
     @property
     def gated(self) -> bool:
@@ -88,10 +95,12 @@ def register(
     Raises:
         AttnzooError: For a name that is taken or cannot be spelt, and for a class that is not as above.
     """
+    registrar = sys._getframe(1).f_globals.get("__name__", "__main__")  # as `collections.namedtuple` asks for it
 
     def put(cls: Class) -> Class:
-        if not (spec.spellable(name) and name == name.lower()):
-            raise AttnzooError(f"`{name}` cannot name a block", "names are small letters, digits and `_`, not `none`")
+        if not (spec.spellable(name) and name == name.lower() and name != "all"):  # which commands take for every block
+            hint = "names are small letters, digits and `_`, not `none` or `all`"
+            raise AttnzooError(f"`{name}` cannot name a block", hint)
         if not isinstance(cls, type):
             raise AttnzooError(f"`{name}` is registered above `{cls!r}`, which is no class", "put it above the class")
         if not cls.__module__.startswith("attnzoo."):
@@ -99,8 +108,8 @@ def register(
         taken = ENTRIES.get(name)
         if taken is not None and _home(taken.cls) != _home(cls):
             raise AttnzooError(f"`{name}` is {_home(taken.cls)}; {_home(cls)} cannot have the name", "choose another")
-        about = {"paper": paper, "year": year, "reference": reference, "code": code, "licence": licence}
-        about["group"] = group or _package(cls)
+        about: dict[str, Any] = {"paper": paper, "year": year, "reference": reference, "code": code, "licence": licence}
+        about |= {"group": group or _package(cls), "registrar": registrar}
         ENTRIES[name] = _examine(name, cls, about)
         _guard(ENTRIES[name])
         return cls
@@ -154,18 +163,8 @@ def _examine(name: str, cls: type, about: dict[str, Any]) -> Entry:
     dims = get_args(parameters["dims"].annotation) if "dims" in parameters else (2,)
     if not dims or not set(dims) <= {2, 3}:
         refuse("has `dims` of another type", "write `dims: Literal[2, 3] = 2`, or leave it out for 2")
-    only_2d = getattr(cls, "only_2d", "")
-    return Entry(
-        name=name,
-        cls=cls,
-        options=options,
-        kind=kind,
-        listens=listens,
-        dims=dims,
-        only_2d=only_2d,
-        wraps=wraps,
-        **about,
-    )
+    facts: dict[str, Any] = {"kind": kind, "listens": listens, "dims": dims, "only_2d": getattr(cls, "only_2d", "")}
+    return Entry(name=name, cls=cls, options=options, wraps=wraps, **facts, **about)
 
 
 def _guard(entry: Entry) -> None:

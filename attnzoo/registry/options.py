@@ -33,7 +33,9 @@ class Option:
             return "without a type"
         if not _known(self.annotation):
             return "of a type that cannot be spelt"
-        return None if fits(self.default, self.annotation) else "with a default of another type"
+        if not fits(self.default, self.annotation):
+            return "with a default of another type"
+        return None if _spellable(self.default) else "with a default that cannot be spelt"
 
 
 def check(block: str, name: str, value: spec.Value, options: Mapping[str, Option]) -> None:
@@ -100,10 +102,15 @@ def words(annotation: Any) -> str:
 
 def _said(value: Any) -> str:
     """A value as it is spelt, or as Python writes what cannot be."""
+    return spec.spell(value) if _spellable(value) else repr(value)
+
+
+def _spellable(value: Any) -> bool:
     try:
-        return spec.spell(value)
+        spec.spell(value)
     except AttnzooError:
-        return repr(value)
+        return False
+    return True
 
 
 def _known(annotation: Any) -> bool:
@@ -111,7 +118,7 @@ def _known(annotation: Any) -> bool:
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType, tuple):
         return bool(inside) and all(_known(part) for part in inside if part is not Ellipsis)
-    return origin is Literal or annotation in _PLAIN
+    return all(map(_spellable, inside)) if origin is Literal else annotation in _PLAIN
 
 
 def _choices(annotation: Any) -> tuple[spec.Value, ...]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import importlib
+import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ GROUP = "attnzoo.blocks"
 _broken: dict[str, str] = {}
 _plugins: dict[Path, "Plugin"] = {}
 _asked: list[str] = []
+_alone = threading.RLock()  # one thread loads at a time, and the others wait for all that it finds
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,18 @@ class Plugin:
 
 def load_all() -> None:
     """Load our blocks and, once, those of installed packages. What breaks there is kept in `broken_plugins()`."""
-    importlib.import_module("attnzoo.blocks")
-    if GROUP in _asked:
-        return
-    _asked.append(GROUP)  # first, since a plugin may ask for what is available while it loads
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        before = dict(ENTRIES)
-        try:
-            point.load()
-        except Exception as error:
-            _put_back(before)
-            _broken[f"{point.name} = {point.value}"] = _why(error)
+    with _alone:
+        importlib.import_module("attnzoo.blocks")
+        if GROUP in _asked:
+            return
+        _asked.append(GROUP)  # first, since a plugin may ask for what is available while it loads
+        for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+            before = dict(ENTRIES)
+            try:
+                point.load()
+            except (Exception, SystemExit) as error:
+                _undo(before)
+                _broken[f"{point.name} = {point.value}"] = _why(error)
 
 
 def broken_plugins() -> Mapping[str, str]:
@@ -60,16 +64,24 @@ def load_plugin(path: str | Path) -> Plugin:
     file = Path(path).resolve()
     if not file.is_file():
         raise AttnzooError(f"`{path}` is no file", "a plugin is a Python file that registers blocks")
-    source = file.read_bytes()
-    digest = hashlib.sha256(source).hexdigest()
-    known = _plugins.get(file)
-    if known is not None and known.sha256 == digest:
+    with _alone:
+        load_all()
+        source = file.read_bytes()
+        digest = hashlib.sha256(source).hexdigest()
+        known = _plugins.get(file)
+        if known is None or known.sha256 != digest:
+            known = _plugins[file] = Plugin(file, digest, _run(path, file, source))
         return known
-    load_all()
-    module = ModuleType(f"attnzoo_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}")
+
+
+def _run(path: str | Path, file: Path, source: bytes) -> tuple[str, ...]:
+    """Run a plugin's bytes as a module of their own; the names that it brought."""
+    stem = re.sub(r"\W", "_", file.stem)  # a dot would have pickle look for a package; the path's digest tells apart
+    module = ModuleType(f"attnzoo_plugin_{stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}")
     module.__file__ = str(file)
-    entries, former = dict(ENTRIES), sys.modules.get(module.__name__)
-    _put_back({name: entry for name, entry in entries.items() if entry.cls.__module__ != module.__name__})
+    before, former = dict(ENTRIES), sys.modules.get(module.__name__)
+    for name in [name for name, entry in before.items() if module.__name__ in entry.modules]:
+        del ENTRIES[name]
     sys.modules[module.__name__] = module  # where pickle and dataclasses look for it
     failure: BaseException | None = None
     try:
@@ -77,12 +89,11 @@ def load_plugin(path: str | Path) -> Plugin:
         exec(compile(source, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         failure = error
-    names = tuple(sorted(name for name, entry in ENTRIES.items() if entry.cls.__module__ == module.__name__))
+    names = _brought(module, before)
     if failure is None and names:
-        _plugins[file] = Plugin(file, digest, names)
-        return _plugins[file]
-    _put_back(entries)
-    sys.modules.pop(module.__name__)
+        return names
+    del sys.modules[module.__name__]
+    _undo(before)
     if former is not None:
         sys.modules[module.__name__] = former
     if failure is None:
@@ -105,16 +116,34 @@ def keep_plugin(plugin: Plugin) -> None:
         )
 
 
+def _brought(module: ModuleType, before: Mapping[str, Entry]) -> tuple[str, ...]:
+    """What is new since, and what the modules had registered that it imports, which may have been imported earlier."""
+    imported = {
+        thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+        for thing in vars(module).values()
+        if isinstance(thing, ModuleType | type)
+    }
+    return tuple(
+        sorted(
+            name
+            for name, entry in ENTRIES.items()
+            if entry is not before.get(name) or (_sources(entry) and not imported.isdisjoint(entry.modules))
+        )
+    )
+
+
 def sources(attention: str) -> dict[str, str]:
     """Where the blocks of an attention come from, nested ones too, by name; attnzoo's own are left out.
 
-    A file's name, the SHA-256 of its bytes, and the version of the distribution that it belongs to, if any. A block
-    that was typed into a session has no file, and its module's name stands for it.
+    A file's name, the SHA-256 of its bytes, and the version of the distribution that it belongs to, if any; where
+    another file put the class under its name, that one's too. A block that was typed into a session has no file, and
+    its module's name stands for it.
     """
     load_all()
     placements = spec.parse(attention).placements
     used = {block.name for placement in placements for block in _nested(placement.chain)}
-    return {name: _source(ENTRIES[name].cls) for name in sorted(used & ENTRIES.keys()) if not _ours(ENTRIES[name].cls)}
+    found = {name: _sources(ENTRIES[name]) for name in sorted(used & ENTRIES.keys())}
+    return {name: "; ".join(map(_source, modules)) for name, modules in found.items() if modules}
 
 
 def _nested(chain: tuple[spec.Block, ...]) -> Iterator[spec.Block]:
@@ -125,12 +154,12 @@ def _nested(chain: tuple[spec.Block, ...]) -> Iterator[spec.Block]:
                 yield from _nested(value.blocks)
 
 
-def _ours(cls: type) -> bool:
-    return cls.__module__.startswith("attnzoo.")
+def _sources(entry: Entry) -> tuple[str, ...]:
+    """The modules that a block is from, but for attnzoo's own."""
+    return tuple(module for module in entry.modules if not module.startswith("attnzoo."))
 
 
-def _source(cls: type) -> str:
-    module = cls.__module__
+def _source(module: str) -> str:
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         return module
@@ -147,9 +176,15 @@ def _distributions(package: str) -> frozenset[str]:
     return frozenset(packages_distributions().get(package, ()))
 
 
-def _put_back(entries: Mapping[str, Entry]) -> None:
-    ENTRIES.clear()
-    ENTRIES.update(entries)
+def _undo(before: Mapping[str, Entry]) -> None:
+    """Put back what was there before an import failed.
+
+    What sound modules registered meanwhile stays: they stay loaded, and would not register it a second time.
+    """
+    for name, entry in list(ENTRIES.items()):
+        if not all(module in sys.modules for module in entry.modules):
+            del ENTRIES[name]
+    ENTRIES.update(before)
 
 
 def _why(error: BaseException) -> str:

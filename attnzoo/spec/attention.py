@@ -17,6 +17,8 @@ _LEADING = ("skip", "encoder", "bottleneck", "decoder")
 _SITE = re.compile(r"(skip|encoder|decoder)([1-9][0-9]?)?|(bottleneck)")
 VALUES = "values are numbers, words, quoted texts, `(1,2)` and `[blocks]`"
 SITES = "sites are `skip`, `encoder` and `decoder`, alone or with a level as in `skip1`, and `bottleneck`"
+BOUND = 2**63  # torch's integers have 64 bits
+INTEGERS = f"integers are {-BOUND} to {BOUND - 1}"
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LITERALS = {"True": True, "False": False, "None": None}
 # What no file system refuses in a name; and no capitals, since some cannot tell them from small letters.
@@ -143,6 +145,8 @@ def spell(value: Value) -> str:
         return str(value)
     if isinstance(value, str):
         return value if WORD.fullmatch(value) and value not in LITERALS else repr(value)
+    if type(value) is int and not -BOUND <= value < BOUND:
+        raise AttnzooError(f"an integer of {value.bit_length()} bits cannot be spelt as a value", INTEGERS)
     if type(value) in (int, bool, type(None)) or (type(value) is float and math.isfinite(value)):
         return repr(value)
     raise AttnzooError(f"`{value}` cannot be spelt as a value", VALUES)

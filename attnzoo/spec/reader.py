@@ -8,7 +8,20 @@ from collections.abc import Callable
 from typing import Never, TypeVar
 
 from attnzoo.errors import AttnzooError
-from attnzoo.spec.attention import LITERALS, SITES, VALUES, WORD, Attention, Block, Chain, Placement, Value, site_order
+from attnzoo.spec.attention import (
+    BOUND,
+    INTEGERS,
+    LITERALS,
+    SITES,
+    VALUES,
+    WORD,
+    Attention,
+    Block,
+    Chain,
+    Placement,
+    Value,
+    site_order,
+)
 
 Item = TypeVar("Item")
 
@@ -137,6 +150,8 @@ class _Reader:
             value = ...
         if not isinstance(value, int | float | str) or value in (math.inf, -math.inf):
             raise AttnzooError(f"`{match[0]}` is neither a word nor a number", "put texts in quotes")
+        if isinstance(value, int) and not -BOUND <= value < BOUND:
+            raise AttnzooError(f"`{match[0]}` has more than 64 bits", INTEGERS)
         return value
 
     def word(self, what: str, hint: str | None = None) -> str:

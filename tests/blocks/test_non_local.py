@@ -1,5 +1,6 @@
 """The non-local block's equations, as loops, and timm's twin with our weights."""
 
+import copy
 import itertools
 from typing import Any
 
@@ -66,6 +67,25 @@ def test_starts_as_the_identity_in_training_too() -> None:
     x = torch.randn(2, 8, 5, 7)
     assert torch.equal(NonLocal(8)(x), x)
     assert NonLocal(8, pool=2)(x[:1, :, :1, :1]).isfinite().all()
+
+
+def test_large_maps_keep_the_output_and_up_to_a_hundred_the_gradient() -> None:
+    """As *Deviations* says; beyond, the fused backward pass is off, and only the output is right."""
+    torch.manual_seed(0)
+    block = NonLocal(64).eval()
+    torch.nn.init.ones_(block.W[1].weight)
+    noise, slope = torch.randn(2, 1, 64, 12, 10)
+    for scale in (100, 1000):
+        results = []
+        for dtype in (torch.float32, torch.float64):
+            x = (scale * noise).to(dtype).requires_grad_()
+            output = copy.deepcopy(block).to(dtype)(x)
+            results.append((output, *torch.autograd.grad(output, x, slope.to(dtype))))
+        (output, grad), (right_output, right_grad) = results
+        assert (output - right_output).norm() < 1e-4 * right_output.norm()
+        assert grad.isfinite().all()
+        if scale == 100:
+            assert (grad - right_grad).norm() < 3e-3 * right_grad.norm()
 
 
 @pytest.mark.parametrize(

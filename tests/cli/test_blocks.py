@@ -102,6 +102,32 @@ def test_a_plugins_block_is_listed_even_where_64_channels_do_not_fit(attnzoo: At
     assert "No docstring." in shown  # and not that of torch.nn.Module
 
 
+RAISES = """raise AttnzooError(f"`wide_only` cannot live with {channels} channels", "take more")"""
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("instead", ['raise ValueError("too narrow")', "self.mix = nn.LazyConv2d(1, 1)"])
+def test_a_block_that_fails_in_its_own_way_spoils_no_list(attnzoo: Attnzoo, tmp_path: Path, instead: str) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(PLUGIN.replace(RAISES, instead), encoding="utf-8")
+    for words in (("list", "--json"), ("list",), ("show", "wide_only")):
+        done = attnzoo(*words, "--plugin", own)
+        assert (done.code, done.err) == (0, "")
+    assert "parameters at 64 channels: n/a" in done.out
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_was_typed_and_cannot_be_built_is_told(attnzoo: Attnzoo, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(PLUGIN.replace(RAISES, 'raise ValueError("too narrow")'), encoding="utf-8")
+    assert attnzoo("safety", "wide_only:least=65", "--cheap", "--plugin", own) == (
+        2,
+        "",
+        "error: `wide_only:least=65` cannot be built: too narrow\n"
+        "hint: take other options or another width, or mend the block\n",
+    )
+
+
 def test_broken_plugins_are_talk(attnzoo: Attnzoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "broken_plugins", lambda: {"x = y": "ImportError: no"})
     done = attnzoo("list")

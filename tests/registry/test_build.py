@@ -8,12 +8,13 @@ import pytest
 from torch import nn
 
 from attnzoo import registry, spec
-from attnzoo.errors import listing
+from attnzoo.errors import AttnzooError, listing
 
-from .examples import refused
+from .examples import ABOUT, Scale, refused
 
 GIVE = "give gate_channels, a width"
 WIDTH = "a width is a whole number from 1 up"
+OTHERS = "take other options or another width, or mend the block"
 NO_OPTION = spec.parse_block("se:channels=8")
 
 
@@ -83,3 +84,36 @@ def test_a_name_like_no_other_is_met_with_all_names() -> None:
 )
 def test_what_cannot_be_built_is_told(build: Callable[[], object], message: str, hint: str) -> None:
     assert refused(build) == (message, hint)
+
+
+class Particular(Scale):
+    """Refuses in its own words."""
+
+    def __init__(self, channels: int, *, by: int = 48) -> None:
+        super().__init__(channels)
+        if channels % by:
+            raise ValueError(f"channels must be a multiple of {by}.\nThey are {channels}.")
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_a_constructor_raises_of_its_own_is_told_and_kept() -> None:
+    registry.register("particular", **ABOUT)(Particular)
+    registry.build("particular", 48)
+    for build, message in (
+        (lambda: registry.build("particular", 64), "`particular` cannot be built: channels must be a multiple of 48"),
+        (
+            lambda: registry.build("frozen", 64, block=spec.Chain((spec.parse_block("particular:by=5"),))),
+            "`frozen` cannot be built, since `particular:by=5` cannot be built: channels must be a multiple of 5",
+        ),
+    ):
+        assert refused(build) == (message, OTHERS)
+    with pytest.raises(AttnzooError) as caught:
+        registry.build("particular", 64)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_block_for_which_no_machine_has_memory_is_told() -> None:
+    message, hint = refused(lambda: registry.build("gate", 64, gate_channels=64, inner=10**12))
+    assert message.startswith("`gate:inner=1000000000000` cannot be built: ")
+    assert "\n" not in message
+    assert hint == OTHERS

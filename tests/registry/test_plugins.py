@@ -4,6 +4,8 @@ import copy
 import hashlib
 import pickle
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +15,7 @@ import torch
 from attnzoo import registry
 from attnzoo.registry import plugins
 
-from .examples import refused
+from .examples import ABOUT, Scale, refused
 
 MEND = "mend it, or leave the plugin out"
 PLUGIN = '''"""A block of one's own."""
@@ -38,9 +40,23 @@ class Mine(nn.Module):
 '''
 
 
+def install(folder: Path, *points: str) -> None:
+    """The metadata of a package `others` with these entry points."""
+    metadata = folder / "others-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (metadata / "top_level.txt").write_text("installed_good\n")
+    (metadata / "entry_points.txt").write_text("\n".join(["[attnzoo.blocks]", *points]))
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 @pytest.mark.usefixtures("fresh")
-def test_a_plugin_file_gives_blocks_that_copy_and_pickle(tmp_path: Path) -> None:
-    file = tmp_path / "my_blocks.py"
+@pytest.mark.parametrize("name", ["my_blocks.py", "my.blocks v1.py"])
+def test_a_plugin_file_gives_blocks_that_copy_and_pickle(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
     file.write_text(PLUGIN.format(name="mine"))
     plugin = registry.load_plugin(file)
     assert (plugin.path, plugin.names, len(plugin.sha256)) == (file, ("mine",), 64)
@@ -128,6 +144,102 @@ def test_a_missing_plugin_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fresh")
+def test_files_whose_names_differ_in_signs_alone_are_two(tmp_path: Path) -> None:
+    for file, name in (("my.blocks.py", "one"), ("my_blocks.py", "two")):
+        (tmp_path / file).write_text(PLUGIN.format(name=name))
+        registry.load_plugin(tmp_path / file)
+    one, two = (registry.build(name, 3) for name in ("one", "two"))
+    assert type(pickle.loads(pickle.dumps(one))) is type(one) is not type(two)
+
+
+@pytest.fixture
+def helper(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that can be imported, and registers `helped`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "installed_helper.py"
+    file.write_text(PLUGIN.format(name="helped"))
+    return file
+
+
+def test_a_plugin_may_import_its_blocks(tmp_path: Path, helper: Path) -> None:
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text("import installed_helper\n")
+    second.write_text("from installed_helper import Mine\n")
+    assert registry.load_plugin(first).names == ("helped",)
+    assert registry.load_plugin(second).names == ("helped",), "whoever imported it first"
+    first.write_text("import installed_helper  # changed\n")
+    assert registry.load_plugin(first).names == ("helped",)
+    assert registry.sources("helped") == {"helped": f"installed_helper.py {sha256(helper)}"}
+
+
+def test_a_plugin_may_name_the_blocks_of_others(tmp_path: Path, helper: Path) -> None:
+    file = tmp_path / "mine.py"
+    about = "paper='', year=2026, reference=''"
+    lines = [
+        "import attnzoo, installed_helper",
+        "from attnzoo.blocks.se import SE",
+        f"attnzoo.register('mine', {about})(installed_helper.Mine)",
+        f"attnzoo.register('se_again', {about})(SE)",
+    ]
+    file.write_text("\n".join(lines))
+    assert registry.load_plugin(file).names == ("helped", "mine", "se_again")
+    assert type(registry.build("mine", 3)) is type(registry.build("helped", 3))
+    # which class a name means is the file's to say, and the identity of a run has to know
+    assert registry.sources("mine+se_again") == {
+        "mine": f"installed_helper.py {sha256(helper)}; mine.py {sha256(file)}",
+        "se_again": f"mine.py {sha256(file)}",
+    }
+    file.write_text("\n".join(lines[:-1]).replace("'mine'", "'ours'"))
+    assert registry.load_plugin(file).names == ("helped", "ours")
+    assert not {"mine", "se_again"} & set(registry.available())
+
+
+def test_a_plugin_that_only_uses_our_classes_registers_no_block(tmp_path: Path, helper: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import attnzoo.blocks.ema\nfrom attnzoo.blocks.se import SE\n")
+    assert refused(lambda: registry.load_plugin(file))[0] == f"`{file}` registers no block"
+
+
+def test_what_a_failing_plugin_imported_soundly_is_not_lost(tmp_path: Path, helper: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import installed_helper\n1 / 0\n")
+    refused(lambda: registry.load_plugin(file))
+    file.write_text("import installed_helper\n")
+    assert registry.load_plugin(file).names == ("helped",)
+    assert registry.build("helped", 3)(torch.ones(1)).item() == 2
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_broken_installed_plugin_takes_no_sound_one_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "installed_zoo"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    late = PLUGIN.format(name="late")
+    (package / "a.py").write_text(f"import installed_zoo.b\n{late}\nimport installed_nowhere\n")
+    (package / "b.py").write_text(PLUGIN.format(name="sound"))
+    install(tmp_path, "alpha = installed_zoo.a", "beta = installed_zoo.b")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert list(registry.broken_plugins()) == ["alpha = installed_zoo.a"]
+    assert "late" not in registry.available()
+    assert registry.build("sound", 3)(torch.ones(1)).item() == 2
+
+
+@pytest.mark.usefixtures("fresh")
+def test_threads_that_ask_first_wait_for_all_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        name, value = "slow", "installed_slow"
+
+        def load(self) -> None:
+            time.sleep(0.2)
+            registry.register("scale", **ABOUT)(Scale)
+
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Slow()])
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(registry.available) for _ in range(4)]
+    assert all("scale" in names.result() for names in found)
+
+
+@pytest.mark.usefixtures("fresh")
 def test_installed_packages_bring_blocks_and_broken_ones_break_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,15 +247,12 @@ def test_installed_packages_bring_blocks_and_broken_ones_break_nobody(
         "installed_good": PLUGIN.format(name="mine"),
         "installed_late": PLUGIN.format(name="late") + "\nraise OSError('no disk')\n",
         "installed_clash": PLUGIN.format(name="se"),
+        "installed_exits": "import sys\nsys.exit(3)\n",
     }
     for module, source in sources.items():
         (tmp_path / f"{module}.py").write_text(source)
-    metadata = tmp_path / "others-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
     points = [f"{module.removeprefix('installed_')} = {module}" for module in (*sources, "installed_gone")]
-    (metadata / "top_level.txt").write_text("installed_good\n")
-    (metadata / "entry_points.txt").write_text("\n".join(["[attnzoo.blocks]", *points, "class = installed_good:Mine"]))
+    install(tmp_path, *points, "class = installed_good:Mine")
     monkeypatch.syspath_prepend(str(tmp_path))
 
     assert {"mine", "se", "ema"} <= set(registry.available())
@@ -151,6 +260,7 @@ def test_installed_packages_bring_blocks_and_broken_ones_break_nobody(
     assert registry.entry("se").cls.__module__ == "attnzoo.blocks.se"
     assert registry.broken_plugins() == {
         "clash = installed_clash": "`se` is attnzoo.blocks.se.SE; installed_clash.Mine cannot have the name",
+        "exits = installed_exits": "SystemExit: 3",
         "gone = installed_gone": "ModuleNotFoundError: No module named 'installed_gone'",
         "late = installed_late": "OSError: no disk",
     }

@@ -1,5 +1,7 @@
 """One's own blocks: a class is a schema, or is refused."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -70,6 +72,16 @@ class Contradicting(Scale):
         super().__init__(channels)
 
 
+class Infinite(Scale):
+    def __init__(self, channels: int, *, by: float = float("inf")) -> None:
+        super().__init__(channels)
+
+
+class Bytes(Scale):
+    def __init__(self, channels: int, *, by: Literal[3, b"x"] = 3) -> None:
+        super().__init__(channels)
+
+
 class Unknown(Scale):
     def __init__(self, channels: int, *, by: "Missing" = 2) -> None:  # noqa: F821
         super().__init__(channels)
@@ -132,6 +144,8 @@ OPTION = "an option is written `groups: int = 32`"
         (Typeless, "has the option `by` without a type", OPTION),
         (Unspellable, "has the option `by` of a type that cannot be spelt", OPTION),
         (Contradicting, "has the option `by` with a default of another type", OPTION),
+        (Infinite, "has the option `by` with a default that cannot be spelt", OPTION),
+        (Bytes, "has the option `by` of a type that cannot be spelt", OPTION),
         (
             Unknown,
             "has a type that cannot be read: name 'Missing' is not defined",
@@ -168,6 +182,21 @@ def test_a_block_that_adds_and_has_no_form_for_volumes_says_so() -> None:
 
 
 @pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("default", ["", " = 2", " = 3"])
+@pytest.mark.parametrize("form", [(2,), (3,), (2, 3)])
+def test_a_block_is_told_its_dims_whether_or_not_they_have_a_default(form: tuple[int, ...], default: str) -> None:
+    names = {"Scale": Scale, "Literal": Literal, "__name__": __name__}
+    source = f"""class Spatial(Scale):
+    def __init__(self, channels: int, *, dims: Literal{[*form]}{default}) -> None:
+        super().__init__(channels)
+        self.dims = dims"""
+    exec(source, names)
+    registry.register("spatial", **ABOUT)(names["Spatial"])
+    assert registry.entry("spatial").dims == form
+    assert [registry.build("spatial", 3, dims=dims).dims for dims in form] == list(form)
+
+
+@pytest.mark.usefixtures("fresh")
 def test_blocks_are_listed_under_the_group_that_was_said_or_their_package() -> None:
     registry.register("said", **ABOUT, group="mine")(Adding)
     registry.register("unsaid", **ABOUT)(Adding)
@@ -176,11 +205,11 @@ def test_blocks_are_listed_under_the_group_that_was_said_or_their_package() -> N
     assert groups == {"ema": "attnzoo", "identity": "controls", "frozen": "controls", "timm_se": "timm"}
 
 
-@pytest.mark.parametrize("name", ["my-block", "My", "none", "", "8x", "a b"])
+@pytest.mark.parametrize("name", ["my-block", "My", "none", "all", "", "8x", "a b"])
 def test_names_that_cannot_be_spelt_are_refused(name: str) -> None:
     assert refused(lambda: registry.register(name, **ABOUT)(Scale)) == (
         f"`{name}` cannot name a block",
-        "names are small letters, digits and `_`, not `none`",
+        "names are small letters, digits and `_`, not `none` or `all`",
     )
 
 

@@ -129,8 +129,10 @@ def test_a_block_that_fails_in_evaluation_only_is_told(tiny: Recipe) -> None:
 
 def test_a_constructor_that_fails_in_its_own_way_is_told(tiny: Recipe) -> None:
     error = refusal(tiny.override({"model.attention": "evasive:groups=3"}))
-    assert error.message == "`evasive:groups=3` cannot be built: in_channels must be divisible by groups"
-    assert error.hint == "leave the arm out, or mend its block"
+    assert error.message == (
+        "`evasive:groups=3` cannot be built: in_channels must be divisible by groups (skip level 1 of UNet)"
+    )
+    assert error.hint == "take other options or another width, or mend the block"
 
 
 def test_a_block_bound_to_a_map_size_is_asked(tiny: Recipe) -> None:

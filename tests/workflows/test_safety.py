@@ -145,6 +145,21 @@ def test_the_committed_page_is_made_of_the_committed_cells() -> None:
     assert (DOCS / "blocks.md").read_text(encoding="utf-8") == page.markdown(COMMITTED, recorded["environment"])
 
 
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("https://example.org/paper", "[Nobody: Nothing](https://example.org/paper)"),
+        ("arXiv:1709.01507", "[Nobody: Nothing](https://arxiv.org/abs/1709.01507)"),
+        ("my thesis", "Nobody: Nothing"),
+    ],
+)
+def test_a_paper_is_linked_where_it_has_an_address(reference: str, shown: str) -> None:
+    registry.register("own", **{**ABOUT, "reference": reference})(Squaring)
+    written = page.markdown([Row("own", {"dims": Cell("2-D")})], {"versions": dict.fromkeys(page.VERSIONS, "1")})
+    assert f"| `own` | {shown} | 2026 |" in " ".join(written.split())
+
+
 def test_every_no_has_its_reason() -> None:
     assert all(cell.reason for row in COMMITTED for cell in row.cells.values() if cell.value in ("no", "values"))
 

@@ -1,5 +1,6 @@
 """The matrix as JSON, for a terminal, and as a page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,11 @@ def _papers(rows: Sequence[Row]) -> report.Table:
     found = []
     for row in rows:
         entry = registry.entry(spec.parse_block(row.block).name)
-        paper = f"[{entry.paper}]({entry.reference})"
-        found.append((f"`{row.block}`", paper, str(entry.year), entry.kind, entry.listens or ""))
+        found.append((f"`{row.block}`", _linked(entry), str(entry.year), entry.kind, entry.listens or ""))
     return report.Table(("block", "paper", "year", "kind", "hears"), tuple(found), align="llrll")
+
+
+def _linked(entry: registry.Entry) -> str:
+    """The paper's title, which leads to the paper where its reference says an address or an arXiv number."""
+    address = re.sub("^arxiv: *", "https://arxiv.org/abs/", entry.reference, flags=re.IGNORECASE)
+    return f"[{entry.paper}]({address})" if address.startswith(("https://", "http://")) else entry.paper
