@@ -1,7 +1,8 @@
 """Faster forms of blocks' forwards, and the switch between them. A kernel is not another block: no spelling names it.
 
 A block's file is the readable definition. Above its `forward` stands `@fused("ema")`; where a faster form can serve
-the call, that runs instead, equal up to rounding. What cannot be served falls back quietly.
+the call, that runs instead, equal up to rounding. What cannot be served falls back quietly. `torch.jit.trace` records
+whichever runs; `torch.jit.script` reads the readable body, and few blocks are written in its part of Python.
 
     with attnzoo.kernels.use("readable"):  # or the environment's ATTNZOO_KERNELS
         model(x)
