@@ -32,6 +32,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("attnzoo")
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist's, which may be left out
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """For all of the fast tests as many as there are cores; for a few named ones, and those that time things, none."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
