@@ -74,6 +74,7 @@ def quick(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         )
         assert done.returncode == 0, done.stderr
         (file,) = tmp_path.iterdir()
+        assert "-quick" in file.stem  # beside committed results it would replace none
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
 
