@@ -16,6 +16,7 @@ from .refusals import refuse
 Timed = Callable[[str], None]
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist's, which may be left out
 def pytest_xdist_auto_num_workers() -> int:
     """None beside this one, whatever `pytest` does with the tests."""
     return 0
@@ -57,5 +58,6 @@ def timed(benchmark: Any) -> Timed:
     return run
 
 
+@pytest.hookimpl(optionalhook=True)  # likewise
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     machine_info["attnzoo"] = describe(resolve("auto"))

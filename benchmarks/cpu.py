@@ -4,13 +4,13 @@
     python3 -m benchmarks.cpu --only loader --data DIR     # a COCO data set; without it, a phantom is drawn
     python3 -m benchmarks.cpu --quick --out /tmp/out       # tiny: to see that the script works
 
-Writes cpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results.
+Writes cpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results; after DATE
+stands what `--quick` and `--only` say.
 """
 
 import argparse
-import os
 import platform
-import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -29,6 +29,7 @@ from . import frozen
 from .feeding import feeding
 from .gate.worker import waiting
 from .on_gpu.session import Session, spreads
+from .scripts import ended, json_file
 
 CPU = torch.device("cpu")
 TARGET = (64, 256)  # channels and side that the targets are for; the model's other three stand beside it
@@ -142,9 +143,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, help="some parts")
     parser.add_argument("--minutes", type=float, default=30.0, help="after which no further part is begun")
     asked = parser.parse_args()
-    folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parent / "results")
-    name = re.sub("[^a-z0-9]+", "-", (platform.processor() or platform.machine()).lower())
-    file = folder / f"cpu-{name}-{torch.get_num_threads()}-threads-{time.strftime('%Y-%m-%d')}.json"
+    machine = f"{platform.processor() or platform.machine()}-{torch.get_num_threads()}-threads"
+    file = json_file("cpu", machine, asked)
     session = Session(CPU, asked.quick, file, time.monotonic() + 60 * asked.minutes, asked.data)
     session.about["clock"] = "monotonic, less the time in which the calling thread was ready and had no core"
     for what, part in PARTS.items():
@@ -154,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

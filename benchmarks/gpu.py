@@ -3,12 +3,12 @@
     python3 -m benchmarks.gpu                                 # in the repository's root, on the GPU's machine
     python3 -m benchmarks.gpu --device cpu --quick --out /tmp/out   # tiny: to see that the script works
 
-Writes gpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results.
+Writes gpu-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results; after DATE
+stands what `--quick` and `--only` say.
 """
 
 import argparse
-import os
-import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,15 @@ from attnzoo.measure.machine import resolve
 from .feeding import feeding
 from .on_gpu import blocks, compiling, correctness, networks
 from .on_gpu.session import Session
+from .scripts import ended, json_file
+
+
+def loader(session: Session) -> None:
+    """Beside what the training step consumes, which is timed before."""
+    if "images_per_second" not in session.about:
+        session.leave_out("images/s: loader / training step", "no step was timed: `--only step loader` does both")
+    feeding(session)
+
 
 PARTS: dict[str, Callable[[Session], None]] = {
     "compiling": compiling.compiling,
@@ -28,7 +37,7 @@ PARTS: dict[str, Callable[[Session], None]] = {
     "fps": networks.inference,
     "step": networks.step,
     "backward": blocks.training,
-    "loader": feeding,
+    "loader": loader,
     "forward": blocks.forward,
 }
 
@@ -45,9 +54,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="after which no further part is begun")
     asked = parser.parse_args()
     device = resolve(asked.device)
-    folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parent / "results")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    file = folder / f"gpu-{re.sub('[^a-z0-9]+', '-', name.lower())}-{time.strftime('%Y-%m-%d')}.json"
+    file = json_file("gpu", name, asked)
     session = Session(device, asked.quick, file, time.monotonic() + 60 * asked.minutes, asked.data)
     if not session.cuda:
         session.leave_out("Triton's kernels", "the CPU takes the plain torch form; the interpreter tests them")
@@ -58,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -32,6 +32,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("attnzoo")
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist's, which may be left out
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """For all of the fast tests as many as there are cores; for a few named ones, and those that time things, none."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
@@ -73,6 +74,7 @@ def quick(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         )
         assert done.returncode == 0, done.stderr
         (file,) = tmp_path.iterdir()
+        assert "-quick" in file.stem  # beside committed results it would replace none
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
 

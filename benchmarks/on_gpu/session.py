@@ -15,7 +15,7 @@ from attnzoo import kernels
 from attnzoo.kernels import triton
 from attnzoo.measure.latency import Call, Latency, clock_of, latency
 from attnzoo.measure.machine import describe
-from attnzoo.results import write_json
+from attnzoo.results import environment, write_json
 
 Case = TypeVar("Case")
 
@@ -40,6 +40,7 @@ class Session:
         out: The JSON file, written after every row, so that a run which is cut off leaves what it has.
         deadline: When no further row is begun, in `time.monotonic` seconds.
         data: A COCO data set for the loader's rows; without it, a phantom is drawn.
+        commit: Of the checkout, with `-dirty` where tracked files differ; None where there is no git.
     """
 
     device: torch.device
@@ -50,6 +51,8 @@ class Session:
     rows: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[dict[str, str]] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
+    # asked before a row is written: the file may be one of the checkout's own
+    commit: str | None = field(default_factory=lambda: environment()["commit"])
 
     @property
     def cuda(self) -> bool:
@@ -123,8 +126,9 @@ class Session:
         except ImportError:
             machine["versions"]["triton"] = "absent"
         form = "triton" if triton.serves(torch.empty(1, 1, 1, 1, device=self.device)) else "torch"
-        table = {"schema": SCHEMA, "quick": self.quick, "machine": machine, "kernels": form, "method": METHOD}
-        write_json(self.out, {**table, **self.about, "rows": self.rows, "left_out": self.left_out})
+        how = {"commit": self.commit, "machine": machine, "kernels": form, "method": METHOD}
+        table = {"schema": SCHEMA, "quick": self.quick, **how, **self.about}
+        write_json(self.out, {**table, "rows": self.rows, "left_out": self.left_out})
 
 
 def spreads(found: Mapping[str, Latency], turns: int = 1) -> dict[str, dict[str, float]]:

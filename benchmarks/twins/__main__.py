@@ -5,13 +5,13 @@
     python3 -m benchmarks.twins --quick --out /tmp/out         # tiny: to see that the script works
 
 Rows: ours / twin, the median of rounds A B B A with the gate's bounds on it; met where the upper one is at most 1.05.
-Writes twins-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results.
+Writes twins-NAME-DATE.json, row by row, into $OUT if it is set, else into benchmarks/results; after DATE
+stands what `--quick` and `--only` say.
 """
 
 import argparse
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from ..gate.side import KEPT
 from ..gate.verdict import LOOKS, Window, compare
 from ..gate.worker import waiting
 from ..on_gpu.session import Session
+from ..scripts import ended, json_file
 from .pairs import BLOCKS, WITH_EMA, Pair, model
 
 BAR = 1.05
@@ -127,7 +128,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, whose figures mean nothing")
     parser.add_argument("--out", type=Path, help="folder of the JSON")
-    parser.add_argument("--only", nargs="+", help="some rows, by their first word: gate, cbam, UNet:gate, …")
+    rows = (*BLOCKS, *(f"UNet:{attention}" for attention in MODELS))
+    parser.add_argument("--only", nargs="+", choices=rows, help="some rows, by the words before ` / `")
     parser.add_argument("--minutes", type=float, default=20.0, help="after which no further row is begun")
     asked = parser.parse_args()
     device = resolve(asked.device)
@@ -135,10 +137,8 @@ def main() -> None:
         if not os.environ.keys() >= KEPT.keys():  # which a process is told before it begins
             os.execve(sys.executable, sys.orig_argv, {**KEPT, **os.environ})
         torch.set_num_threads(1)  # a second one that has no core would be waited for, unseen
-    folder = asked.out or Path(os.environ.get("OUT") or Path(__file__).parents[1] / "results")
     own = platform.processor() or platform.machine()
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else own
-    file = folder / f"twins-{re.sub('[^a-z0-9]+', '-', machine.lower())}-{time.strftime('%Y-%m-%d')}.json"
+    file = json_file("twins", torch.cuda.get_device_name(device) if device.type == "cuda" else own, asked)
     session = Session(device, asked.quick, file, time.monotonic() + 60 * asked.minutes)
     session.about["bar"] = "met where the upper bound of ours / twin is at most 1.05; bounds: the sign test's, 0.1 %"
     session.about["environment"] = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -148,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -1,5 +1,6 @@
 """The list of benchmarks is complete, and what would measure nothing is refused."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -103,6 +104,29 @@ def test_xdist_is_refused(options: dict[str, object], environment: dict[str, str
         refuse(options.get, environment)
     assert refused.value.message == "benchmarks that run side by side, as under xdist, time each other"
     assert refused.value.hint == "run them without `-n` and `--dist`"
+
+
+def test_pytest_benchmarks_is_not_refused_for_the_tests_own_workers() -> None:
+    """`-n auto` stands in pyproject.toml, for `tests`; here it means none."""
+    import xdist.newhooks
+
+    from benchmarks import conftest
+
+    manager = pytest.PytestPluginManager()
+    manager.add_hookspecs(xdist.newhooks)
+    manager.register(conftest)
+    assert manager.hook.pytest_xdist_auto_num_workers(config=None) == 0
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "tests"])
+def test_a_plugin_can_be_left_out(folder: str) -> None:
+    """`-p no:benchmark` and `-p no:xdist` take hooks away; this manager has pytest's own alone."""
+    spec = importlib.util.spec_from_file_location(f"{folder}.conftest", ROOT / folder / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    manager = pytest.PytestPluginManager()
+    manager.register(module)
+    manager.check_pending()
 
 
 def test_a_plain_run_is_not_refused() -> None:

@@ -142,6 +142,45 @@ print(json.dumps({"home": os.path.dirname(__file__), "names": heard, "required":
         assert told.names == ["auto", None]
 
 
+def test_a_side_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without these, two equal processes differed by half."""
+    kept = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_ARENA_MAX": "1"}
+    for name in kept:
+        monkeypatch.delenv(name, raising=False)
+    worker = f"""import json, os; input()
+heard = [os.environ.get(name) for name in {[*kept]}]
+print(json.dumps({{"home": os.path.dirname(__file__), "names": heard, "required": []}}), flush=True); input()"""
+    with closing(side(monkeypatch, tmp_path, worker)) as told:
+        assert told.names == [*kept.values()]
+
+
+def test_a_side_says_what_must_be_measured(drawn: Path, tmp_path: Path) -> None:
+    from benchmarks.gate.side import Side
+
+    add(drawn, "attnzoo/registry.py", "\ndef available(): return ['se']")
+    add(drawn, "attnzoo/losses.py", "\nTERMS = ('dice',)")
+    add(drawn, "attnzoo/recipe.py", "\nfrom typing import Literal\nclass Model: host: Literal['unet', 'smp']")
+    with closing(Side("head", drawn, drawn, tmp_path / "scratch")) as head:
+        assert head.required == [
+            "block/se/forward", "block/se/forward+backward", "host/unet/forward", "host/smp/forward", "loss/dice"
+        ]  # fmt: skip
+
+
+def test_waiting_for_a_core_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from benchmarks.gate import worker
+
+    one = worker.Worker.__new__(worker.Worker)  # without a tree
+    one.call, one.device = lambda: None, SimpleNamespace(type="cpu")
+    # the first sample takes 30 ms, of which it waits for 10; of the second the kernel says that it waited throughout
+    monkeypatch.setattr(worker, "perf_counter_ns", iter([0, 30_000_000, 40_000_000, 50_000_000]).__next__)
+    one.waited = iter([5_000_000, 15_000_000, 15_000_000, 26_000_000]).__next__
+    first, second = one.time(2, 2)["seconds"]
+    assert first == pytest.approx(0.01)
+    assert 0 < second < 1e-8
+
+
 def test_the_clock_is_not_the_trees(drawn: Path, tmp_path: Path) -> None:
     from benchmarks.gate.side import Side
 
