@@ -141,6 +141,7 @@ def test_the_table_of_overheads() -> None:
     assert table.rows[0] == ("none", "(1,000)", "(1 M)", "1.000×", "", "10.00", "10.0")
     assert table.rows[1] == ("ema", "37", "5 k", "1.017×", "1.007–1.037", "10.00", "10.0")
     assert "with 12 outputs" in table.notes
+    assert "ms and FPS: none's ms, timed alone, times the ratio" in table.notes
     assert table.notes[-2:] == (
         "timings had not settled: gate",
         "left out `epa`: `epa` cannot take a map of 64×64, bound to 16×16",
