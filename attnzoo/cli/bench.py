@@ -100,6 +100,7 @@ def bench(
         iterations=iterations,
         training=training is not False,
         related=blocks is None,
+        drawn=plot is not None,
         progress=True,
     )
     _draw(measured.rows, plot)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from attnzoo import registry
+from attnzoo import recipe as recipes
+from attnzoo import registry, spec
 from attnzoo.cli import main
+from attnzoo.errors import AttnzooError
+from attnzoo.workflows import bench as workflow
 
 QUICK = ("--image-size", "16", "--device", "cpu", "--iterations", "2")
 SOME = ("ema", "epa", "gate", "identity", "simam", "timm_ge")
@@ -76,12 +79,27 @@ def test_arms_are_drawn_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
             ("smoke", *QUICK, "--no-training", "--plot", "a.svg"),
             "`--plot` draws what is added to the first, and there is one\nhint: name another beside it",
         ),
+        (
+            (
+                *("ema-attention-unet/ema-attention-unet", "ema-attention-unet/attention-unet"),
+                *(*QUICK, "--no-training", "--plot", "a.svg"),
+            ),
+            "`--plot` draws what is added, and `attention-unet` has fewer parameters than `ema-attention-unet`\n"
+            "hint: name the smallest first",
+        ),
     ],
 )
 def test_what_cannot_be_drawn(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert err.endswith(f"error: {message}\n")
+
+
+def test_what_is_removed_is_told_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "compare", lambda *_, **__: pytest.fail("nothing is measured in vain"))
+    targets = workflow.arm_targets(recipes.load("smoke"), spec.parse_arms("se"), (16, 16))
+    with pytest.raises(AttnzooError, match="`none` has fewer parameters than `se`"):
+        workflow.bench(targets[::-1], drawn=True)
 
 
 @pytest.mark.parametrize(
