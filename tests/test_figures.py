@@ -135,12 +135,25 @@ def test_importing_reports_loads_no_matplotlib() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.parametrize(("key", "name"), [("params", "parameters"), ("macs", "multiply-adds")])
+def test_what_is_removed_is_not_drawn_as_none(key: str, name: str) -> None:
+    rows = [{**row, key: 5000 - step} for step, row in enumerate(costs("none", "ema").values())]
+    with pytest.raises(AttnzooError) as caught:
+        figures.overhead(rows, "svg")
+    assert str(caught.value) == (
+        f"`--plot` draws what is added, and `ema` has fewer {name} than `none`\nhint: name the smallest first"
+    )
+    rows[1][key] = 5000
+    assert "(hollow: none)" in texts(figures.overhead(rows, "svg"))
+
+
 def test_the_table_of_overheads() -> None:
     rows = [{**row, "classes": 12} for row in costs("none", "ema", "se", "gate").values()]
     table = report.overheads(rows, {"epa": "`epa` cannot take a map of 64×64, bound to 16×16"})
     assert table.rows[0] == ("none", "(1,000)", "(1 M)", "1.000×", "", "10.00", "10.0")
     assert table.rows[1] == ("ema", "37", "5 k", "1.017×", "1.007–1.037", "10.00", "10.0")
     assert "with 12 outputs" in table.notes
+    assert "ms and FPS: none's ms, timed alone, times the ratio" in table.notes
     assert table.notes[-2:] == (
         "timings had not settled: gate",
         "left out `epa`: `epa` cannot take a map of 64×64, bound to 16×16",

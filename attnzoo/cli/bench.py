@@ -43,7 +43,12 @@ def bench(
         int | None, typer.Option(min=1, metavar="N", help="Timed calls; default: 100, fewer where they take too long.")
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
-    training: Annotated[bool, typer.Option("--training/--no-training", help="Measure training steps too.")] = True,
+    training: Annotated[
+        bool | None,
+        typer.Option(
+            "--training/--no-training", help="Measure training steps too; default: yes, but none for --attention all."
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw what is added to the first: .svg, .pdf or .png.")
     ] = None,
@@ -65,7 +70,9 @@ def bench(
     if plot is not None:
         _check_plot(plot, alone=blocks is not None)
     size = None if image_size is None else options.parse_size(image_size)
-    every, _, sites = (attention or "").strip().partition("@")
+    every, elsewhere, sites = (attention or "").strip().partition("@")
+    if every == "all":
+        _check_zoo(batch, training)
     arms = () if attention is None or every == "all" else spec.parse_arms(attention)
     host = (recipes.load(names[0]) if names else recipes.Recipe()) if attention is not None else None
     found = () if attention is not None else recipes.load_all(names)
@@ -73,7 +80,7 @@ def bench(
     options.load_plugins(plugins)
 
     if host is not None and every == "all":
-        _zoo(host, sites or "skip", size, classes, device, iterations, plot, as_json)
+        _zoo(host, sites if elsewhere else "skip", size, classes, device, iterations, plot, as_json)
         return
 
     from attnzoo.workflows import bench as workflow
@@ -91,8 +98,9 @@ def bench(
         device=device,
         batch=batch,
         iterations=iterations,
-        training=training,
+        training=training is not False,
         related=blocks is None,
+        drawn=plot is not None,
         progress=True,
     )
     _draw(measured.rows, plot)
@@ -127,6 +135,16 @@ def _zoo(
         typer.echo(json.dumps(measured.rows, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         typer.echo(report.text(report.overheads(measured.rows, measured.left_out)), nl=False)
+
+
+def _check_zoo(batch: int | None, training: bool | None) -> None:
+    """What is not measured of every block is not asked for in vain."""
+    for given, word in ((batch is not None, f"--batch {batch}"), (training is True, "--training")):
+        if given:
+            raise AttnzooError(
+                f"`--attention all` times single images and no training, and `{word}` is for what it leaves out",
+                "leave it out, or name the arms, as in `--attention ema,gate`",
+            )
 
 
 def _check_plot(plot: Path, *, alone: bool) -> None:

@@ -32,6 +32,7 @@ def overheads(rows: Sequence[Mapping[str, Any]], left_out: Mapping[str, str]) ->
         f"one image, {size}, on {first['device']} ({where}); in brackets: the host's own",
         f"with {first['classes']} outputs",
         f"latency: median of paired ratios to {first['name']}, each attention timed in turns with it, sorted by it",
+        f"ms and FPS: {first['name']}'s ms, timed alone, times the ratio",
         *([f"timings had not settled: {', '.join(unsettled)}"] if unsettled else []),
         *(f"left out `{name}`: {reason}" for name, reason in left_out.items()),
     ]

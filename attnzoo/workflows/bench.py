@@ -13,6 +13,7 @@ from attnzoo.errors import AttnzooError
 from attnzoo.measure import Subject, compare, parameters
 from attnzoo.models import build_model
 from attnzoo.recipe import Recipe
+from attnzoo.report import figures
 
 CLASSES = 12  # outputs of a network that nobody claims anything of: the paper's number
 Size = tuple[int, int]
@@ -93,6 +94,7 @@ def bench(
     seconds: float = 20.0,
     training: bool = True,
     related: bool = True,
+    drawn: bool = False,
     progress: bool = False,
 ) -> Report:
     """Build the targets, check what is claimed of them, and measure them in turns.
@@ -105,10 +107,11 @@ def bench(
         seconds: Time for each target's latency.
         training: Whether to measure steps of training as well.
         related: Whether a ratio to the first says anything; blocks on their own have no reference.
+        drawn: Whether what is added to the first is drawn afterwards: a target with fewer parameters is refused now.
         progress: Tell on stderr what is being done.
 
     Raises:
-        AttnzooError: A target's parameters are not as claimed; a network cannot be built or run.
+        AttnzooError: A target's parameters are not as claimed, or too few; a network cannot be built or run.
     """
     if not targets:
         raise AttnzooError("there is nothing to measure", "name a recipe, `--attention ema,gate` or `--blocks all`")
@@ -121,6 +124,8 @@ def bench(
                 "the count follows from `model` and from the classes in `claims`: one of them is wrong",
             )
         subjects[target.name] = Subject(module, target.shapes)
+    if drawn:
+        figures.check_added([{"name": name, "params": parameters(one.module)} for name, one in subjects.items()])
     with _telling(progress) as say:
         rows = compare(
             subjects,

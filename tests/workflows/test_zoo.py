@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from attnzoo import registry
+from attnzoo import recipe as recipes
+from attnzoo import registry, spec
 from attnzoo.cli import main
+from attnzoo.errors import AttnzooError
+from attnzoo.workflows import bench as workflow
 
 QUICK = ("--image-size", "16", "--device", "cpu", "--iterations", "2")
 SOME = ("ema", "epa", "gate", "identity", "simam", "timm_ge")
@@ -46,7 +49,7 @@ def test_every_block_has_a_line_or_a_reason(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.usefixtures("some")
 def test_json_is_sorted_by_latency(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "smoke", "--attention", "all@bottleneck", *QUICK, "--json")
+    code, out, err = run(capsys, "smoke", "--attention", "all@bottleneck", "--no-training", *QUICK, "--json")
     first, *rows = json.loads(out)
     assert code == 0
     assert (first["name"], first["relative"]["latency"]["median"]) == ("none", 1)
@@ -76,9 +79,63 @@ def test_arms_are_drawn_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
             ("smoke", *QUICK, "--no-training", "--plot", "a.svg"),
             "`--plot` draws what is added to the first, and there is one\nhint: name another beside it",
         ),
+        (
+            (
+                *("ema-attention-unet/ema-attention-unet", "ema-attention-unet/attention-unet"),
+                *(*QUICK, "--no-training", "--plot", "a.svg"),
+            ),
+            "`--plot` draws what is added, and `attention-unet` has fewer parameters than `ema-attention-unet`\n"
+            "hint: name the smallest first",
+        ),
     ],
 )
 def test_what_cannot_be_drawn(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert err.endswith(f"error: {message}\n")
+
+
+def test_what_is_removed_is_told_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "compare", lambda *_, **__: pytest.fail("nothing is measured in vain"))
+    targets = workflow.arm_targets(recipes.load("smoke"), spec.parse_arms("se"), (16, 16))
+    with pytest.raises(AttnzooError, match="`none` has fewer parameters than `se`"):
+        workflow.bench(targets[::-1], drawn=True)
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("all@nowhere", "`nowhere` is no site\nhint: did you mean `encoder`?\n"),
+        ("all@skip9", "`UNet` has no site `skip9`\nhint: it has `encoder`, "),
+        ("all@skip+", "`all@skip+` has `+` at character 9 where the end should come\nhint: "),
+        ("all@skip,ema", "`all@skip,ema` has `,` at character 9 where the end should come\nhint: "),
+        ("all@", "`all@` ends where a site should come\nhint: "),
+    ],
+)
+@pytest.mark.usefixtures("some")
+def test_wrong_sites_are_the_user_s_mistake_and_no_block_s(
+    arm: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "smoke", "--attention", arm, *QUICK)
+    assert (code, out) == (2, "")
+    assert f"error: {message}" in err
+
+
+def test_a_zoo_without_a_block_is_an_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.available()  # loads them all
+    monkeypatch.setattr(registry, "available", lambda: ["gate", "grid_gate"])
+    code, out, err = run(capsys, "smoke", "--attention", "all@bottleneck", *QUICK)
+    assert (code, out) == (2, "")
+    assert "error: no block can be measured at `bottleneck`\nhint: the first: `gate` listens to the decoder" in err
+
+
+@pytest.mark.parametrize(("words", "told"), [(("--batch", "4"), "--batch 4"), (("--training",), "--training")])
+def test_what_a_zoo_does_not_measure_is_refused(
+    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "smoke", "--attention", "all@bottleneck", *QUICK, *words) == (
+        2,
+        "",
+        f"error: `--attention all` times single images and no training, and `{told}` is for what it leaves out\n"
+        "hint: leave it out, or name the arms, as in `--attention ema,gate`\n",
+    )

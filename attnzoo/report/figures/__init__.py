@@ -6,7 +6,7 @@ from attnzoo.report.figures.curves import curves
 from attnzoo.report.figures.drawn import Drawn
 from attnzoo.report.figures.forest import forest
 from attnzoo.report.figures.gain import gain, pareto, points
-from attnzoo.report.figures.overhead import overhead
+from attnzoo.report.figures.overhead import check_added, overhead
 from attnzoo.report.figures.panels import Panel, panels
 from attnzoo.report.figures.reliability import reliability
 
@@ -14,6 +14,7 @@ __all__ = [
     "FORMATS",
     "Drawn",
     "Panel",
+    "check_added",
     "check_format",
     "confusion",
     "curves",

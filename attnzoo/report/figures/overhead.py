@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from attnzoo.errors import AttnzooError
 from attnzoo.report.figures.canvas import FAINT, INK, NOTHING, QUIET, WIDTH, style, written
 from attnzoo.report.table import si
 
@@ -10,8 +11,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+COUNTS = {"params": "parameters", "macs": "multiply-adds"}
+
+
+def check_added(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What is removed has no place on a logarithmic scale, and would be drawn as if nothing were added.
+
+    Rows that have no multiply-adds yet are judged by their parameters.
+
+    Raises:
+        AttnzooError: One has fewer than the first.
+    """
+    first, *others = rows
+    for row in others:
+        for key, name in COUNTS.items():
+            if key in row and row[key] < first[key]:
+                raise AttnzooError(
+                    f"`--plot` draws what is added, and `{row['name']}` has fewer {name} than `{first['name']}`",
+                    "name the smallest first",
+                )
+
+
 def overhead(rows: Sequence[Mapping[str, Any]], kind: str) -> bytes:
-    """What attentions add to a host, a line each in the order of the rows: three panels with one scale each."""
+    """What attentions add to a host, a line each in the order of the rows: three panels with one scale each.
+
+    Raises:
+        AttnzooError: One has fewer parameters or multiply-adds than the first.
+    """
+    check_added(rows)
     with style():
         from matplotlib.figure import Figure
 
@@ -26,10 +53,8 @@ def overhead(rows: Sequence[Mapping[str, Any]], kind: str) -> bytes:
             axes.spines["left"].set_visible(False)
         panels[0].set_yticks(places, [row["name"] for row in others])
         panels[0].set_ylim(len(others) - 0.4, -0.6)  # the first on top
-        for axes, key, name in zip(
-            panels, ("params", "macs"), ("parameters added", "multiply-adds added"), strict=False
-        ):
-            _lollipops(axes, [row[key] - first[key] for row in others], name)
+        for axes, (key, name) in zip(panels, COUNTS.items(), strict=False):
+            _lollipops(axes, [row[key] - first[key] for row in others], f"{name} added")
         _ranges(panels[2], [row["relative"]["latency"] for row in others], first["name"])
         return written(figure, kind)
 
@@ -46,7 +71,7 @@ def _lollipops(axes: "Axes", added: Sequence[int], name: str) -> None:
         axes.plot(max(one, edge), line, "o", color=INK, markerfacecolor=face, markersize=3, clip_on=False)
     axes.xaxis.set_major_formatter(lambda value, _: si(value).replace(" ", ""))
     axes.minorticks_off()
-    axes.set_xlabel(f"{name}\n(hollow: none)" if min(added) <= 0 else name)
+    axes.set_xlabel(f"{name}\n(hollow: none)" if min(added) == 0 else name)
 
 
 def _ranges(axes: "Axes", ratios: Sequence[Mapping[str, float]], reference: str) -> None:
