@@ -128,13 +128,7 @@ def bench(
         figures.check_added([{"name": name, "params": parameters(one.module)} for name, one in subjects.items()])
     with _telling(progress) as say:
         rows = compare(
-            subjects,
-            device=device,
-            batch=batch,
-            iterations=iterations,
-            seconds=seconds,
-            training=training,
-            say=say,
+            subjects, device=device, batch=batch, iterations=iterations, seconds=seconds, training=training, say=say
         )
     return Report(
         tuple(
