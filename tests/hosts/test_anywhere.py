@@ -337,10 +337,38 @@ def test_channels_that_come_last_are_noticed() -> None:
     model = swin_t().eval()
     assert refusal(lambda: insert(model, "simam", at="features.1", example=torch.zeros(1, 3, 64, 64))) == (
         "`features.1` of `SwinTransformer` gives `(1, 16, 16, 96)`, with the channels last",
-        MAP,
+        f"{MAP}; if it is one, give `channels=16` in place of the example",
     )
     insert(model, "eca", at="permute", example=torch.zeros(1, 3, 64, 64))
     assert attnzoo.sites(model)[0].channels == 768
+
+
+def test_a_volumes_channels_that_come_last_are_noticed_too() -> None:
+    class Last(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :, ::4, ::4, ::4].permute(0, 2, 3, 4, 1)
+
+    model = nn.Sequential(nn.Conv3d(1, 48, 1), Last())
+    assert refusal(lambda: insert(model, "simam", at="1", example=torch.zeros(1, 1, 96, 96, 96))) == (
+        "`1` of `Sequential` gives `(1, 24, 24, 24, 48)`, with the channels last",
+        f"{MAP}; if it is one, give `channels=24` in place of the example",
+    )
+
+
+def test_channels_that_only_look_as_if_they_came_last_pass() -> None:
+    image = torch.zeros(1, 1, 64, 64)
+    model = nn.Sequential(nn.Conv2d(1, 32, 3, stride=(2, 1), padding=1), nn.ReLU())
+    insert(model, "simam", at="0", example=image)  # (1, 32, 32, 64), but made by a convolution of this width
+    assert attnzoo.sites(model)[0].strides == (2, 1)
+    message, hint = refusal(lambda: insert(model, "simam", at="1", example=image))
+    assert message == "`1` of `Sequential` gives `(1, 32, 32, 64)`, with the channels last"
+    assert hint == f"{MAP}; if it is one, give `channels=32` in place of the example"
+    assert insert(model, "simam", at="1", channels=32)(image).shape == (1, 32, 32, 64)
+
+
+def test_an_example_may_have_no_samples() -> None:
+    model = insert(net(), "simam", at="layer2", example=torch.zeros(0, 3, 32, 48))
+    assert (attnzoo.sites(model)[0].channels, attnzoo.sites(model)[0].stride) == (32, 4)
 
 
 def test_other_modules_can_follow_but_not_the_same_and_none_within_a_slot() -> None:
