@@ -18,6 +18,8 @@ from attnzoo.hosts import host_of
 from .promises import refusal
 
 TINY = "tu-test_resnet"  # timm's, made for tests
+DECODERS = ["DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN", "PSPNet", "Segformer"]
+DECODERS += ["UPerNet", "Unet", "UnetPlusPlus"]
 EVERYWHERE = "ema:groups=auto+gate@skip/se@bottleneck"
 
 
@@ -210,6 +212,18 @@ def test_decoders_that_others_have_changed_are_refused(name: str, part: str) -> 
     )
     model.decoder = nn.Identity()
     assert refusal(lambda: insert(model, "se"))[0] == f"`Identity` in the decoder of this `{name}` is not smp's"
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_any_sequence_of_a_decoder_may_be_furnished_by_its_path_and_the_sites_stay(name: str) -> None:
+    model = getattr(smp, name)(TINY, encoder_weights=None)
+    sites = attnzoo.sites(model)
+    run = nn.Sequential.forward
+    paths = [path for path, module in model.decoder.named_modules() if getattr(type(module), "forward", None) is run]
+    for path in paths:
+        insert(model, "simam", at=f"decoder.{path}", channels=8)
+    assert attnzoo.sites(model)[: len(sites)] == sites
+    assert len(insertions(model)) == len(paths) > 0
 
 
 def test_a_changed_fusion_of_dpt_is_refused() -> None:
