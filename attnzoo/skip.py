@@ -55,6 +55,7 @@ class Slot(nn.Module):
 
     gamma: nn.Parameter | None
     site: "Site | None" = None  # where it sits, if a module's path was said: nobody else could tell
+    holder: Any = None  # what is mixed into the module around it, and runs it; None in a written forward
     watchers: tuple[Watcher, ...] = ()
 
     def __init__(self) -> None:

@@ -371,6 +371,78 @@ def test_an_example_may_have_no_samples() -> None:
     assert (attnzoo.sites(model)[0].channels, attnzoo.sites(model)[0].stride) == (32, 4)
 
 
+# what happens to the network before and after
+
+
+def test_a_lazy_layer_is_furnished_once_it_has_run() -> None:
+    def lazy() -> nn.Module:
+        return nn.Sequential(nn.LazyConv2d(8, 3), nn.Conv2d(8, 2, 1))
+
+    assert refusal(lambda: insert(lazy(), "se:reduction=2", at="0", channels=8))[0] == (
+        "`0` (`LazyConv2d`) is lazy, and becomes another class when it first runs"
+    )
+    model = insert(lazy(), "se:reduction=2", at="0", example=IMAGE)
+    model(IMAGE).sum().backward()
+    assert all(weight.grad is not None for weight in model[0].after.parameters())
+
+
+def test_attention_that_nothing_runs_any_more_is_told_and_not_reported() -> None:
+    model = insert(resnet18(), "se", at="layer?.*.bn2", example=IMAGE)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    expected = (
+        "`layer1.0.bn2` (`SyncBatchNorm`) was replaced after it was furnished, and runs no attention any more",
+        "convert or replace modules first, then furnish the model",
+    )
+    for ask in (attnzoo.sites, insertions, lambda model: attnzoo.maps(model).__enter__()):
+        assert refusal(lambda ask=ask: ask(model)) == expected
+    assert refusal(lambda: insert(model, "se", at="layer1.0.bn2", channels=64)) == expected
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(resnet18()).eval()
+    before = converted(IMAGE + 1)
+    assert not torch.equal(insert(converted, "se", at="layer1.0.bn2", channels=64)(IMAGE + 1), before)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")  # torch deprecates it, and it still comes
+def test_a_scripted_part_is_refused_and_stands_in_nobodys_way() -> None:
+    model = resnet18().eval()
+    model.layer1 = torch.jit.trace(model.layer1, torch.zeros(1, 64, 8, 12))
+    for width in ({"example": IMAGE}, {"channels": 64}):
+        message, hint = refusal(lambda width=width: insert(model, "se", at="layer1", **width))
+        assert message.endswith(" is a wrapper around another module")
+        assert hint is not None
+        assert hint.startswith("furnish the module first, then wrap it")
+    before = model(IMAGE + 1)
+    assert not torch.equal(insert(model, "se", at="layer2", example=IMAGE)(IMAGE + 1), before)
+    assert [record["site"] for record in insertions(model)] == ["layer2"]
+
+
+def test_a_refusal_half_way_leaves_the_model_as_it_was() -> None:
+    class Own(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    model = fcn_resnet50(weights=None, weights_backbone=None, num_classes=2)
+    model.backbone["layer3"] = Own(*model.backbone["layer3"])
+    before = [(path, type(module)) for path, module in model.named_modules()]
+    assert refusal(lambda: insert(model, "se@encoder.decoder"))[0] == (
+        "`backbone.layer3` (`Own`) runs its children in a way of its own, and has no place for one more"
+    )
+    assert [(path, type(module)) for path, module in model.named_modules()] == before
+    assert insertions(insert(model, "se@bottleneck"))[0]["site"] == "bottleneck"
+
+
+def test_what_a_librarys_own_saving_would_lose_is_refused_wherever_it_sits(tmp_path: Path) -> None:
+    model = insert(unet(), "se", at="encoder.layer1", channels=64)
+    around = nn.ModuleDict({"net": unet(), "head": nn.Conv2d(2, 2, 1)})
+    insert(around, "se", at="net.encoder.layer1", channels=64)
+    for furnished in (model, copy.deepcopy(model), around["net"]):
+        assert refusal(lambda furnished=furnished: furnished.save_pretrained(tmp_path)) == (
+            "`save_pretrained` would lose the attention of this `Unet`",
+            "save its state_dict(); to load it, build the host anew, furnish it by attnzoo.insert, and load_state_dict",
+        )
+    beside = nn.ModuleDict({"net": unet(), "head": nn.Conv2d(2, 2, 1)})
+    insert(beside, "simam", at="head", channels=2)["net"].save_pretrained(tmp_path)
+
+
 def test_other_modules_can_follow_but_not_the_same_and_none_within_a_slot() -> None:
     model = insert(net(), "simam", at="layer1", example=IMAGE)
     assert refusal(lambda: insert(model, "eca", at="layer?", example=IMAGE)) == (
