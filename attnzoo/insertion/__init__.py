@@ -13,7 +13,7 @@ from attnzoo import registry, spec
 from attnzoo.errors import AttnzooError, listing
 from attnzoo.hosts import Host, Site, anywhere, find_host, host_of
 from attnzoo.insertion.moving import move_in
-from attnzoo.insertion.told import filled, host_sites, inserted, insertions, sites, slot_at
+from attnzoo.insertion.told import filled, host_sites, inserted, insertions, refuse_idle, sites, slot_at
 from attnzoo.insertion.words import names_sites, spell_out
 from attnzoo.registry.options import check
 from attnzoo.spec.attention import FAMILIES
@@ -83,6 +83,7 @@ def insert(
                 f"the sites of `{type(model).__name__}` have known widths", "leave `channels` and `example` out"
             )
         chains = _at_sites(model, wanted, host_sites(model, host))
+    refuse_idle(model)
     _refuse_gates(model, chains)
     if seed is None:
         seed = int(torch.randint(2**63 - 1, (), device="cpu"))

@@ -22,14 +22,19 @@ def sites(model: nn.Module) -> tuple[Site, ...]:
             replaced by one that does not run it.
     """
     host = find_host(model)
-    for path, module in model.named_modules():
-        for child in module.children():
-            if isinstance(child, Slot):
-                check_runs(module, child, path)
+    refuse_idle(model)
     said = anywhere.sites(model)
     if host is None:
         return said or host_of(model).sites(model)
     return (*host_sites(model, host), *said)
+
+
+def refuse_idle(model: nn.Module) -> None:
+    """Refuse a network that holds attention which its forward would go past."""
+    for path, module in model.named_modules():
+        for child in module.children():
+            if isinstance(child, Slot):
+                check_runs(module, child, path)
 
 
 def host_sites(model: nn.Module, host: Host) -> tuple[Site, ...]:

@@ -395,7 +395,8 @@ def test_attention_that_nothing_runs_any_more_is_told_and_not_reported() -> None
     )
     for ask in (attnzoo.sites, insertions, lambda model: attnzoo.maps(model).__enter__()):
         assert refusal(lambda ask=ask: ask(model)) == expected
-    assert refusal(lambda: insert(model, "se", at="layer1.0.bn2", channels=64)) == expected
+    for path in ("layer1.0.bn2", "layer2"):
+        assert refusal(lambda path=path: insert(model, "se", at=path, channels=64)) == expected
     converted = nn.SyncBatchNorm.convert_sync_batchnorm(resnet18()).eval()
     before = converted(IMAGE + 1)
     assert not torch.equal(insert(converted, "se", at="layer1.0.bn2", channels=64)(IMAGE + 1), before)
