@@ -98,7 +98,8 @@ class Prepared(Furnished):
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         if assign:  # other tensors take the place of those that were recorded
             self.replay = None
-        return super().load_state_dict(state_dict, strict, assign)  # type: ignore[misc]
+        # by keyword: smp's takes the others no other way
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)  # type: ignore[misc]
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         self.replay = None  # what it recorded reads the weights where they were

@@ -30,7 +30,7 @@ def build_model(recipe: Recipe, classes: int) -> nn.Module:
         AttnzooError: The host, its encoder or weights, its image size or the attention are impossible; or the weights
             out of reach.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # torch.manual_seed would seed the GPUs as well, whose streams are not forked here
         torch.default_generator.manual_seed(recipe.training.seed)
         model = _host(recipe.model, classes)

@@ -1,6 +1,7 @@
 """The slot: a skip connection enters, attention looks at it, and it leaves with the same shape."""
 
 import copy
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from attnzoo.errors import AttnzooError
 if TYPE_CHECKING:
     from attnzoo.hosts import Site
 
+_LOOKING = threading.RLock()  # a look puts a listener into the block, where another thread's would be in its way
 _SHOWS = {"scale": "weights", "add": "added"}  # by kind: the method whose result is the map
 
 
@@ -53,6 +55,7 @@ class Slot(nn.Module):
 
     gamma: nn.Parameter | None
     site: "Site | None" = None  # where it sits, if a module's path was said: nobody else could tell
+    holder: Any = None  # what is mixed into the module around it, and runs it; None in a written forward
     watchers: tuple[Watcher, ...] = ()
 
     def __init__(self) -> None:
@@ -124,7 +127,7 @@ def look(block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor, Shown]:
             change = result - inputs[0]
             wide = torch.promote_types(change.dtype, torch.float32)  # squares of half precision overflow
             return result, Shown(kind, torch.linalg.vector_norm(change, dim=1, keepdim=True, dtype=wide))
-    with _overheard(block, _SHOWS[kind]) as heard:
+    with _LOOKING, _overheard(block, _SHOWS[kind]) as heard:
         result = block(*inputs)
     if len(heard) != 1:  # its forward goes another way
         heard = [_asked(block, _SHOWS[kind], inputs)]

@@ -186,6 +186,13 @@ def test_it_survives_a_copy_a_pickle_and_a_save() -> None:
             other.train()
 
 
+def test_weights_are_loaded_into_a_model_of_smp() -> None:
+    prepared, other = for_inference(lived(smp_unet("resnet18"))), for_inference(smp_unet("resnet18"))
+    other.load_state_dict(prepared.state_dict(), strict=True, assign=True)
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(other(x), prepared(x))
+
+
 def test_training_is_refused() -> None:
     prepared = for_inference(unet())
     assert type(prepared).__name__ == "UNet"

@@ -182,6 +182,11 @@ def test_keywords_that_could_mean_several_things_are_refused() -> None:
             "and `decoder2`",
         ),
         (
+            {"attention": "se", "levels": 1.5},
+            "levels=[1.5] are no levels of `skip`",
+            "give whole numbers, as in `levels=(1, 2)`",
+        ),
+        (
             {"attention": "se", "residual": "one"},
             "residual='one' is unknown",
             "possible: `none` or `zero`",

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -215,6 +217,35 @@ def test_looks_may_be_nested() -> None:
         model(x)
     assert torch.equal(inner["skip1", "gate"].tensor, single["skip1", "gate"].tensor)
     assert not torch.equal(outer["skip1", "gate"].tensor, single["skip1", "gate"].tensor)
+
+
+def test_threads_that_look_at_once_leave_nothing_behind() -> None:
+    entered = threading.Event()
+
+    class Slow(nn.Module):
+        kind: ClassVar[str] = "scale"
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weights(x)
+
+        def weights(self, x: Tensor) -> Tensor:
+            entered.set()
+            time.sleep(0.05)
+            return x + 1
+
+    block, shown = Slow(), {}
+
+    def see(number: int) -> None:
+        shown[number] = look(block, (torch.full((1, 1, 1, 1), float(number)),))[1].tensor.item()
+
+    first, second = (threading.Thread(target=see, args=(number,)) for number in (1, 2))
+    first.start()
+    entered.wait()  # the listener of the first is in the block
+    second.start()
+    first.join()
+    second.join()
+    assert shown == {1: 2.0, 2: 3.0}
+    assert "weights" not in vars(block)
 
 
 def test_copies_and_pickles_are_not_watched() -> None:

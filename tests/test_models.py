@@ -41,6 +41,12 @@ def test_building_leaves_the_global_stream_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_a_default_device_does_not_take_the_model_away():
+    with torch.device("meta"):
+        model = build_model(recipe("gate"), 4)
+    assert all(map(torch.equal, model.state_dict().values(), build_model(recipe("gate"), 4).state_dict().values()))
+
+
 @pytest.mark.parametrize(
     ("attention", "expected"),
     [

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
@@ -63,5 +64,5 @@ class External(nn.Module):
         attention = likeness.to(torch.promote_types(x.dtype, torch.float32)).softmax(2)
         attention = attention / (attention.sum(1, keepdim=True) + 1e-9)  # (B, M, N)
         remembered = self.linear_1(attention.to(likeness.dtype)).reshape(x.shape)  # (B, C, *S)
-        mixed: Tensor = x + self.conv2(remembered)
-        return mixed.relu()
+        # a ReLU that keeps its input, and not its result, for the gradient: what follows may work in place
+        return F.threshold(x + self.conv2(remembered), 0.0, 0.0)

@@ -71,8 +71,8 @@ class StripPool(nn.Module):
         columns, rows = strip.mean(2, keepdim=True), strip.mean(3, keepdim=True)  # (B, C/4, 1, W), (B, C/4, H, 1)
         strips = self.conv2_3(columns) + self.conv2_4(rows)  # (B, C/4, H, W)
         both = torch.cat([self.conv2_5(squares.relu()), self.conv2_6(strips.relu())], 1)  # (B, C/2, H, W)
-        output: Tensor = (x + self.conv3(both)).relu()  # (B, C, H, W)
-        return output
+        # a ReLU that keeps its input, and not its result, for the gradient: what follows may work in place
+        return F.threshold(x + self.conv3(both), 0.0, 0.0)  # (B, C, H, W)
 
 
 def _conv(inward: int, outward: int, high: int, wide: int) -> nn.Sequential:

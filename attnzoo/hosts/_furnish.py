@@ -8,10 +8,15 @@ from functools import cache
 from typing import Any, ClassVar, cast
 
 from torch import nn
+from torch.fx import GraphModule
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
 
 from attnzoo.errors import AttnzooError
+from attnzoo.hosts import wrapper_of
 from attnzoo.skip import Slot
 
+_AROUND = "name the module around it, or one of its children"
 MADE = "_attnzoo_made_it"
 
 
@@ -25,7 +30,13 @@ class Furnished:
         return _revive, (cls, *mixins), self.__getstate__()
 
 
-class After(Furnished):
+class Holder(Furnished):
+    """Furnished with a slot of its own, its `child`, that its forward runs. None is derived from another of them."""
+
+    child: ClassVar[str]
+
+
+class After(Holder):
     """A module whose result passes a slot: a host's site."""
 
     outer: ClassVar[int] = 1
@@ -36,7 +47,7 @@ class After(Furnished):
         return self.slot(super().forward(*args, **kwargs))  # type: ignore[misc]
 
 
-class AtPath(Furnished):
+class AtPath(Holder):
     """A module whose result passes a slot, as somebody said its path; its host may have put one of its own inside."""
 
     outer: ClassVar[int] = 2
@@ -45,6 +56,17 @@ class AtPath(Furnished):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.after(super().forward(*args, **kwargs))  # type: ignore[misc]
+
+
+class Behind(Holder):
+    """A module whose result passes a slot, beside the one that a written forward may have within."""
+
+    outer: ClassVar[int] = 1
+    child: ClassVar[str] = "slot_after"
+    slot_after: Slot
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.slot_after(super().forward(*args, **kwargs))  # type: ignore[misc]
 
 
 def furnish(module: nn.Module, mixin: type[Furnished]) -> None:
@@ -66,7 +88,7 @@ def own_class(module: object) -> type:
     return cast("type", cls)
 
 
-def slot_after(model: nn.Module, path: str, mixin: type[After | AtPath] = After) -> Slot:
+def slot_after(model: nn.Module, path: str, mixin: type[Holder] = After) -> Slot:
     """The slot that the result of a module passes, made where there is none: at `path.slot`, or at `path.after`.
 
     Raises:
@@ -74,34 +96,80 @@ def slot_after(model: nn.Module, path: str, mixin: type[After | AtPath] = After)
     """
     check_after(model, path, mixin)
     module, child = model.get_submodule(path), mixin.child
-    if not hasattr(module, child):
-        module.add_module(child, Slot().train(module.training))
-        if not isinstance(module, nn.Sequential):  # that runs its children in turn: a new last one gets the result
+    if child not in module._modules:
+        hang(module, mixin)
+        if not _runs_in_turn(module):  # a sequence runs its children in turn: a new last one gets the result
             furnish(module, mixin)
         elif isinstance(said := module._modules.get(AtPath.child), Slot):  # stays the last, whichever came first
             del module._modules[AtPath.child]
             module.add_module(AtPath.child, said)
-    return cast("Slot", getattr(module, child))
+    return cast("Slot", module._modules[child])
 
 
-def check_after(model: nn.Module, path: str, mixin: type[After | AtPath] = After) -> None:
-    """Refuse a module whose result cannot pass a slot: it has none, or its own forward would run a new child."""
+def hang(module: nn.Module, mixin: type[Holder]) -> None:
+    """Give a module an empty slot that a mixin is going to run."""
+    slot = Slot().train(module.training)
+    slot.holder = mixin
+    module.add_module(mixin.child, slot)
+
+
+def check_runs(module: nn.Module, slot: Slot, path: str) -> None:
+    """Refuse a module that holds a slot and no longer has the class that runs it."""
+    if slot.holder is not None and not isinstance(module, slot.holder) and not _runs_in_turn(module):
+        raise AttnzooError(
+            f"`{path}` (`{type(module).__name__}`) was replaced after it was furnished, and runs no attention any more",
+            "convert or replace modules first, then furnish the model",
+        )
+
+
+def check_after(model: nn.Module, path: str, mixin: type[Holder] = After) -> None:
+    """Refuse a module whose result cannot pass a slot: it has no room for one, or would not run it, or not for long."""
+    check_room(model, path, mixin)
+    module = model.get_submodule(path)
+    if (said := _held(module, mixin)) is not None:
+        check_runs(module, said, path)
+    else:
+        check_forward(module, path)
+
+
+def check_room(model: nn.Module, path: str, mixin: type[Holder] = After) -> None:
+    """Refuse a module that has no place for a slot: it has none, or its own forward would run a new child."""
     module, child = model.get_submodule(path), mixin.child
-    if isinstance(getattr(module, child, None), Slot):
-        return
-    name = type(module).__name__
-    if hasattr(module, child):
+    name, in_turn = own_class(module).__name__, _runs_in_turn(module)
+    if hasattr(module, child) and _held(module, mixin) is None:
+        raise AttnzooError(f"`{path}` (`{name}`) has its own `{child}`", _AROUND)
+    if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.Sequential) and not in_turn:
         raise AttnzooError(
-            f"`{path}` (`{name}`) has its own `{child}`", "name the module around it, or one of its children"
+            f"`{path}` (`{name}`) runs its children in a way of its own, and has no place for one more", _AROUND
         )
-    sequence = isinstance(module, nn.Sequential)
-    if isinstance(module, nn.ModuleList | nn.ModuleDict) or (
-        sequence and type(module).forward is not nn.Sequential.forward
-    ):
-        raise AttnzooError(
-            f"`{path}` (`{name}`) runs its children in a way of its own, and has no place for one more",
-            "name the module around it, or one of its children",
-        )
+
+
+def check_forward(module: nn.Module, path: str) -> None:
+    """Refuse a module that would not run the forward of a class made for it, or would not keep that class."""
+    why = None
+    if wrapper_of(module) is not None:
+        why = "is a wrapper around another module", "furnish the module first, then wrap it"
+    elif "forward" in vars(module):
+        why = "was given another forward than that of its class", "furnish the module first, then change its forward"
+    elif isinstance(module, GraphModule):
+        why = "was traced by `torch.fx`, which writes its class anew", "furnish the module first, then trace it"
+    elif is_parametrized(module):
+        why = "is parametrized, which takes its class back in the end", "furnish the module first, then parametrize it"
+    elif isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        why = "is lazy, and becomes another class when it first runs", "run the network once, then furnish it"
+    if why is not None:
+        raise AttnzooError(f"`{path}` (`{own_class(module).__name__}`) {why[0]}", f"{why[1]}; or {_AROUND}")
+
+
+def _held(module: nn.Module, mixin: type[Holder]) -> Slot | None:
+    """The slot that a mixin was to run, if the module has one."""
+    said = dict(module.named_children()).get(mixin.child)
+    return said if isinstance(said, Slot) and said.holder is mixin else None
+
+
+def _runs_in_turn(module: nn.Module) -> bool:
+    """Whether this is a sequence whose own forward runs every child."""
+    return isinstance(module, nn.Sequential) and cast("Any", own_class(module)).forward is nn.Sequential.forward
 
 
 def _made(cls: Any, mixins: list[Any]) -> Any:

@@ -8,7 +8,7 @@ from torch import nn
 
 from attnzoo.errors import AttnzooError
 from attnzoo.hosts import Site
-from attnzoo.hosts._furnish import become, own_class, slot_after
+from attnzoo.hosts._furnish import become, check_forward, own_class, slot_after
 from attnzoo.skip import Slot
 
 Stride = int | tuple[int, ...]
@@ -71,8 +71,10 @@ def slot_at(model: nn.Module, site: Site, written: Mapping[type, type]) -> Slot:
     path = site.path
     if path.endswith(".slot"):
         return slot_after(model, path.removesuffix(".slot"))
-    part: Any = model.get_submodule(path.rpartition(".")[0])
+    inner = path.rpartition(".")[0]
+    part: Any = model.get_submodule(inner)
     if (cls := own_class(part)) in written:
+        check_forward(part, inner)
         become(part, written[cls])
         part.skip_slot = Slot().train(part.training)
     return cast("Slot", part.skip_slot)

@@ -51,10 +51,11 @@ def find(model: nn.Module, at: str, channels: int | None, example: Any, words: I
     Raises:
         AttnzooError: There is no such module, or its result cannot pass a slot.
     """
-    paths = _matching(model, at, words)
+    paths, name = _matching(model, at, words), type(model).__name__
+    inputs = example if isinstance(example, tuple) else (example,)
+    results = _dry_run(model, paths, inputs) if channels is None and example is not None else {}
     for path in paths:
-        check_after(model, path, AtPath)
-    name = type(model).__name__
+        check_after(model, path, AtPath)  # what was lazy has run by now
     if channels is not None and example is None:
         if type(channels) is not int or channels < 1:
             raise AttnzooError(f"`{at}` cannot have channels={channels!r}", "a width is a whole number from 1 up")
@@ -64,9 +65,7 @@ def find(model: nn.Module, at: str, channels: int | None, example: Any, words: I
             f"the width of `{at}` in `{name}` is {'unknown' if channels is None else 'said twice'}",
             "give an input, as in `example=torch.zeros(1, 3, 64, 64)`, or the width, as in `channels=128`",
         )
-    inputs = example if isinstance(example, tuple) else (example,)
-    results = _dry_run(model, paths, inputs)
-    return tuple(_measured(path, name, results[path], inputs) for path in paths)
+    return tuple(_measured(model, path, results[path], inputs) for path in paths)
 
 
 def _matching(model: nn.Module, at: str, words: Iterable[str]) -> tuple[str, ...]:
@@ -146,11 +145,11 @@ def _at_rest(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _measured(path: str, name: str, results: list[Any], inputs: tuple[Any, ...]) -> Site:
+def _measured(model: nn.Module, path: str, results: list[Any], inputs: tuple[Any, ...]) -> Site:
     """The site that a module's results are."""
 
     def refuse(why: str, hint: str = _HINT) -> AttnzooError:
-        return AttnzooError(f"`{path}` of `{name}` {why}", hint)
+        return AttnzooError(f"`{path}` of `{type(model).__name__}` {why}", hint)
 
     if not results:
         raise refuse("is not called when the network runs", "name the module around it, or give another example")
@@ -163,16 +162,23 @@ def _measured(path: str, name: str, results: list[Any], inputs: tuple[Any, ...])
     widths = {result.shape[1] for result in results}
     if len(widths) > 1:
         raise refuse(f"runs {len(results)} times, with {' and '.join(map(str, sorted(widths)))} channels")
-    result = max(results, key=lambda result: result[0, 0].numel())
+    result = max(results, key=lambda result: result.shape[2:].numel())
     dims, size = result.ndim - 2, tuple(result.shape[2:])
     whole = next((tuple(one.shape[2:]) for one in inputs if isinstance(one, Tensor) and one.ndim == result.ndim), None)
     if whole is None:
         return _site(path, result.shape[1], 0, dims)
-    apart = dims == 3 and not any(before % max(after, 1) for before, after in zip(whole, size, strict=True))
-    if not apart and not _alike(size, whole) and _alike(tuple(result.shape[1:-1]), whole):
-        raise refuse(f"gives `{tuple(result.shape)}`, with the channels last")
+    last = not _alike(size, whole) and _alike(tuple(result.shape[1:-1]), whole)
+    if last and not _makes(model.get_submodule(path), result.shape[1]):
+        way_out = f"{_HINT}; if it is one, give `channels={result.shape[1]}` in place of the example"
+        raise refuse(f"gives `{tuple(result.shape)}`, with the channels last", way_out)
     strides = tuple(map(_stride, whole, size))
     return _site(path, result.shape[1], strides[0] if len(set(strides)) == 1 else strides, dims)
+
+
+def _makes(module: nn.Module, width: int) -> bool:
+    """Whether a convolution within has this width: its maps have their channels first, whatever its strides."""
+    kinds = _CONVOLUTIONS[2] + _CONVOLUTIONS[3]
+    return any(isinstance(inner, kinds) and inner.out_channels == width for inner in module.modules())
 
 
 def _stride(before: int, after: int) -> int:

@@ -15,7 +15,7 @@ from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecod
 from torch import Tensor, nn
 
 from attnzoo.hosts import Site
-from attnzoo.hosts._furnish import become, slot_after
+from attnzoo.hosts._furnish import become, check_forward, slot_after
 from attnzoo.hosts._ladder import Place, after, ladder, refuse_strangers, strides
 from attnzoo.skip import Slot
 
@@ -76,6 +76,7 @@ def slot(model: PlainConvUNet | ResidualEncoderUNet, site: Site) -> Slot:
         return slot_after(model, site.path.removesuffix(".slot"))
     decoder: Any = model.decoder
     if not isinstance(decoder, FurnishedDecoder):
+        check_forward(decoder, "decoder")
         become(decoder, FurnishedDecoder)
         decoder.skip_slots = nn.ModuleList(Slot() for _ in decoder.stages).train(decoder.training)
     return cast("Slot", model.get_submodule(site.path))

@@ -8,7 +8,7 @@ from torch import nn
 
 from attnzoo.errors import AttnzooError, did_you_mean, listing
 from attnzoo.hosts import TAUGHT, Site, known_hosts
-from attnzoo.hosts._furnish import After, check_after, slot_after
+from attnzoo.hosts._furnish import After, check_room, slot_after
 from attnzoo.skip import Slot
 from attnzoo.spec.attention import site_order
 
@@ -120,7 +120,7 @@ class _Taught:
 
 def _found(model: nn.Module, site: Site) -> Site:
     """A site as it is in this network."""
-    name, modules = type(model).__name__, dict(model.named_modules())
+    name, modules = type(model).__name__, dict(model.named_modules(remove_duplicate=False))
     if not site.path or site.path not in modules:
         raise AttnzooError(
             f"the {site.title} of `{name}` has no module `{site.path}`",
@@ -134,7 +134,7 @@ def _found(model: nn.Module, site: Site) -> Site:
             f"the {site.title} of `{name}` is behind `{site.path}`, where no decoder is heard",
             "for gates, put an `attnzoo.Slot()` into the network's forward, and give its path",
         )
-    check_after(model, site.path)
+    check_room(model, site.path)
     return replace(site, path=f"{site.path}.{After.child}")
 
 

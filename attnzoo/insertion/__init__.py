@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from attnzoo import registry, spec
 from attnzoo.errors import AttnzooError, listing
 from attnzoo.hosts import Host, Site, anywhere, find_host, host_of
-from attnzoo.insertion.told import filled, inserted, insertions, sites, slot_at
+from attnzoo.insertion.moving import move_in
+from attnzoo.insertion.told import filled, host_sites, inserted, insertions, refuse_idle, sites, slot_at
 from attnzoo.insertion.words import names_sites, spell_out
 from attnzoo.registry.options import check
 from attnzoo.spec.attention import FAMILIES
@@ -81,24 +82,24 @@ def insert(
             raise AttnzooError(
                 f"the sites of `{type(model).__name__}` have known widths", "leave `channels` and `example` out"
             )
-        chains = _at_sites(model, wanted, host.sites(model))
+        chains = _at_sites(model, wanted, host_sites(model, host))
+    refuse_idle(model)
     _refuse_gates(model, chains)
     if seed is None:
         seed = int(torch.randint(2**63 - 1, (), device="cpu"))
-    built = [
-        (site, [(str(block), _build(model, block, site, place, seed)) for place, block in enumerate(wanted_here)])
-        for site, wanted_here in chains
-    ]
-    for site, blocks in built:
+    built = []
+    for site, wanted_here in chains:
+        blocks = [(str(block), _build(model, block, site, place, seed)) for place, block in enumerate(wanted_here)]
         device, dtype = _home(model, site)
         gamma = nn.Parameter(torch.zeros(1, device=device, dtype=dtype)) if residual == "zero" else None
-        host.slot(model, site).fill(blocks, gamma)
+        built.append((site, blocks, gamma))
+    move_in(model, host, built)
     return model
 
 
 def _is_path(model: nn.Module, at: str) -> bool:
     """Whether this is the path of a module: no word for sites, or one that a network without sites has a module for."""
-    return not names_sites(at) or (find_host(model) is None and at in dict(model.named_modules()))
+    return not names_sites(at) or (find_host(model) is None and at in dict(model.named_modules(remove_duplicate=False)))
 
 
 def _at_sites(model: nn.Module, wanted: spec.Attention, known: tuple[Site, ...]) -> Chains:

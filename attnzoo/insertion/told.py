@@ -6,7 +6,9 @@ from typing import Any
 from torch import nn
 
 from attnzoo import registry, spec
-from attnzoo.hosts import Site, anywhere, find_host, host_of
+from attnzoo.errors import AttnzooError, first_line
+from attnzoo.hosts import TAUGHT, Host, Site, anywhere, find_host, host_of
+from attnzoo.hosts._furnish import check_runs
 from attnzoo.skip import Slot
 
 
@@ -16,13 +18,40 @@ def sites(model: nn.Module) -> tuple[Site, ...]:
     Modules that attention was put behind by their paths come last; in a network that is no host they are all.
 
     Raises:
-        AttnzooError: For what is no host, and holds no attention either.
+        AttnzooError: For what is no host, and holds no attention either; and where a module that holds some was
+            replaced by one that does not run it.
     """
     host = find_host(model)
+    refuse_idle(model)
     said = anywhere.sites(model)
     if host is None:
         return said or host_of(model).sites(model)
-    return (*host.sites(model), *said)
+    return (*host_sites(model, host), *said)
+
+
+def refuse_idle(model: nn.Module) -> None:
+    """Refuse a network that holds attention which its forward would go past."""
+    for path, module in model.named_modules():
+        for child in module.children():
+            if isinstance(child, Slot):
+                check_runs(module, child, path)
+
+
+def host_sites(model: nn.Module, host: Host) -> tuple[Site, ...]:
+    """The sites that a host tells of a model.
+
+    Raises:
+        AttnzooError: As the host; and where it does not find what its library builds.
+    """
+    try:
+        return host.sites(model)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if host in TAUGHT.values():  # whose teacher wants to see where
+            raise
+        raise AttnzooError(
+            f"this `{type(model).__name__}` is not as its library builds it: {first_line(error)}",
+            'furnish it, and ask for its sites, before you change it; or name a module, as in `at="backbone.layer2"`',
+        ) from error
 
 
 def insertions(model: nn.Module) -> tuple[dict[str, Any], ...]:

@@ -36,7 +36,7 @@ def spell_out(
                 f"`{said}` says where it sits, and {keyword}=`{value}` says it again", "leave one of them out"
             )
     if levels is not None:
-        at = _with_levels(at or "skip", [levels] if isinstance(levels, int) else levels)
+        at = _with_levels(at or "skip", levels if isinstance(levels, Iterable) else [levels])
     return wanted if at is None or not names_sites(at) else spec.parse(f"{wanted}@{at}")
 
 

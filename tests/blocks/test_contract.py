@@ -90,6 +90,16 @@ def test_leaves_its_input_alone(name: str, dims: int) -> None:
     assert all(map(torch.equal, tensors, before))
 
 
+# `cca` ends in a ReLU that keeps its result, and sits on skips alone, where no host works in place
+@pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if form[0] != "cca"])
+def test_what_follows_may_work_in_place(name: str, dims: int) -> None:
+    block = make(name, dims=dims).train()
+    tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims))]
+    output = block(*(tensor.clone() for tensor in tensors))  # `identity` gives its input, and a leaf stays as it is
+    nn.functional.relu(output, inplace=True).sum().backward()  # as in ResNets, behind a norm
+    assert all(tensor.grad is not None for tensor in tensors)
+
+
 @each_form
 def test_samples_do_not_talk_to_each_other(name: str, dims: int) -> None:
     # in float64: a batch of another size takes another path through a matrix product, and rounds otherwise

@@ -63,3 +63,7 @@ def test_impossible_memory_is_told() -> None:
     with pytest.raises(AttnzooError) as caught:
         registry.build("external", 64, memory=0)
     assert str(caught.value) == "`external` cannot remember memory=0 vectors\nhint: `memory` is 1 or more"
+
+
+def test_its_last_relu_passes_what_is_no_number_on() -> None:
+    assert External(8).eval()(torch.full((1, 8, 5, 5), torch.nan)).isnan().all()

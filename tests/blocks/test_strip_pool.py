@@ -99,3 +99,7 @@ def test_impossible_options_are_told(channels: int, options: dict[str, Any], tex
     with pytest.raises(AttnzooError) as caught:
         registry.build("strip_pool", channels, **options)
     assert str(caught.value) == text
+
+
+def test_its_last_relu_passes_what_is_no_number_on() -> None:
+    assert StripPool(8).eval()(torch.full((1, 8, 5, 5), torch.nan)).isnan().all()

@@ -337,10 +337,111 @@ def test_channels_that_come_last_are_noticed() -> None:
     model = swin_t().eval()
     assert refusal(lambda: insert(model, "simam", at="features.1", example=torch.zeros(1, 3, 64, 64))) == (
         "`features.1` of `SwinTransformer` gives `(1, 16, 16, 96)`, with the channels last",
-        MAP,
+        f"{MAP}; if it is one, give `channels=16` in place of the example",
     )
     insert(model, "eca", at="permute", example=torch.zeros(1, 3, 64, 64))
     assert attnzoo.sites(model)[0].channels == 768
+
+
+def test_a_volumes_channels_that_come_last_are_noticed_too() -> None:
+    class Last(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :, ::4, ::4, ::4].permute(0, 2, 3, 4, 1)
+
+    model = nn.Sequential(nn.Conv3d(1, 48, 1), Last())
+    assert refusal(lambda: insert(model, "simam", at="1", example=torch.zeros(1, 1, 96, 96, 96))) == (
+        "`1` of `Sequential` gives `(1, 24, 24, 24, 48)`, with the channels last",
+        f"{MAP}; if it is one, give `channels=24` in place of the example",
+    )
+
+
+def test_channels_that_only_look_as_if_they_came_last_pass() -> None:
+    image = torch.zeros(1, 1, 64, 64)
+    model = nn.Sequential(nn.Conv2d(1, 32, 3, stride=(2, 1), padding=1), nn.ReLU())
+    insert(model, "simam", at="0", example=image)  # (1, 32, 32, 64), but made by a convolution of this width
+    assert attnzoo.sites(model)[0].strides == (2, 1)
+    message, hint = refusal(lambda: insert(model, "simam", at="1", example=image))
+    assert message == "`1` of `Sequential` gives `(1, 32, 32, 64)`, with the channels last"
+    assert hint == f"{MAP}; if it is one, give `channels=32` in place of the example"
+    assert insert(model, "simam", at="1", channels=32)(image).shape == (1, 32, 32, 64)
+
+
+def test_an_example_may_have_no_samples() -> None:
+    model = insert(net(), "simam", at="layer2", example=torch.zeros(0, 3, 32, 48))
+    assert (attnzoo.sites(model)[0].channels, attnzoo.sites(model)[0].stride) == (32, 4)
+
+
+# what happens to the network before and after
+
+
+def test_a_lazy_layer_is_furnished_once_it_has_run() -> None:
+    def lazy() -> nn.Module:
+        return nn.Sequential(nn.LazyConv2d(8, 3), nn.Conv2d(8, 2, 1))
+
+    assert refusal(lambda: insert(lazy(), "se:reduction=2", at="0", channels=8))[0] == (
+        "`0` (`LazyConv2d`) is lazy, and becomes another class when it first runs"
+    )
+    model = insert(lazy(), "se:reduction=2", at="0", example=IMAGE)
+    model(IMAGE).sum().backward()
+    assert all(weight.grad is not None for weight in model[0].after.parameters())
+
+
+def test_attention_that_nothing_runs_any_more_is_told_and_not_reported() -> None:
+    model = insert(resnet18(), "se", at="layer?.*.bn2", example=IMAGE)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    expected = (
+        "`layer1.0.bn2` (`SyncBatchNorm`) was replaced after it was furnished, and runs no attention any more",
+        "convert or replace modules first, then furnish the model",
+    )
+    for ask in (attnzoo.sites, insertions, lambda model: attnzoo.maps(model).__enter__()):
+        assert refusal(lambda ask=ask: ask(model)) == expected
+    for path in ("layer1.0.bn2", "layer2"):
+        assert refusal(lambda path=path: insert(model, "se", at=path, channels=64)) == expected
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(resnet18()).eval()
+    before = converted(IMAGE + 1)
+    assert not torch.equal(insert(converted, "se", at="layer1.0.bn2", channels=64)(IMAGE + 1), before)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")  # torch deprecates it, and it still comes
+def test_a_scripted_part_is_refused_and_stands_in_nobodys_way() -> None:
+    model = resnet18().eval()
+    model.layer1 = torch.jit.trace(model.layer1, torch.zeros(1, 64, 8, 12))
+    for width in ({"example": IMAGE}, {"channels": 64}):
+        message, hint = refusal(lambda width=width: insert(model, "se", at="layer1", **width))
+        assert message.endswith(" is a wrapper around another module")
+        assert hint is not None
+        assert hint.startswith("furnish the module first, then wrap it")
+    before = model(IMAGE + 1)
+    assert not torch.equal(insert(model, "se", at="layer2", example=IMAGE)(IMAGE + 1), before)
+    assert [record["site"] for record in insertions(model)] == ["layer2"]
+
+
+def test_a_refusal_half_way_leaves_the_model_as_it_was() -> None:
+    class Own(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    model = fcn_resnet50(weights=None, weights_backbone=None, num_classes=2)
+    model.backbone["layer3"] = Own(*model.backbone["layer3"])
+    before = [(path, type(module)) for path, module in model.named_modules()]
+    assert refusal(lambda: insert(model, "se@encoder.decoder"))[0] == (
+        "`backbone.layer3` (`Own`) runs its children in a way of its own, and has no place for one more"
+    )
+    assert [(path, type(module)) for path, module in model.named_modules()] == before
+    assert insertions(insert(model, "se@bottleneck"))[0]["site"] == "bottleneck"
+
+
+def test_what_a_librarys_own_saving_would_lose_is_refused_wherever_it_sits(tmp_path: Path) -> None:
+    model = insert(unet(), "se", at="encoder.layer1", channels=64)
+    around = nn.ModuleDict({"net": unet(), "head": nn.Conv2d(2, 2, 1)})
+    insert(around, "se", at="net.encoder.layer1", channels=64)
+    for furnished in (model, copy.deepcopy(model), around["net"]):
+        assert refusal(lambda furnished=furnished: furnished.save_pretrained(tmp_path)) == (
+            "`save_pretrained` would lose the attention of this `Unet`",
+            "save its state_dict(); to load it, build the host anew, furnish it by attnzoo.insert, and load_state_dict",
+        )
+    beside = nn.ModuleDict({"net": unet(), "head": nn.Conv2d(2, 2, 1)})
+    insert(beside, "simam", at="head", channels=2)["net"].save_pretrained(tmp_path)
 
 
 def test_other_modules_can_follow_but_not_the_same_and_none_within_a_slot() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
+import attnzoo
 from attnzoo.errors import AttnzooError
-from attnzoo.hosts._furnish import After, AtPath, Furnished, become, furnish, own_class, slot_after
+from attnzoo.hosts._furnish import After, AtPath, Behind, Furnished, become, furnish, own_class, slot_after
 from attnzoo.skip import Slot
 
 
@@ -99,6 +101,15 @@ def test_a_module_may_become_another_class_and_keep_its_slots() -> None:
     assert type(stage) is Twin
 
 
+def test_a_slot_of_one_kind_does_not_pass_for_one_of_another() -> None:
+    model = net()
+    fill(model, "stage", 3.0, Behind)
+    fill(model, "stage", 5.0, After)
+    assert model["stage"](ONE).item() == 15.0
+    model["stage"].slot = Slot()  # as a written forward would have it
+    assert refusal(lambda: slot_after(model, "stage"))[0] == "`stage` (`Stage`) has its own `slot`"
+
+
 def test_new_slots_are_in_the_mode_of_their_module() -> None:
     model = net().eval()
     assert not slot_after(model, "stage").training
@@ -129,3 +140,74 @@ def test_what_has_no_place_for_a_slot_is_refused() -> None:
     assert refusal(lambda: slot_after(model, "s")) == ("`s` (`Stage`) has its own `slot`", around)
     assert refusal(lambda: slot_after(model, "s", AtPath)) == ("`s` (`Stage`) has its own `after`", around)
     assert not any(isinstance(module, Slot) for module in model.modules())
+
+
+def patched(module: nn.Module) -> nn.Module:
+    inner = module.forward
+    module.forward = lambda x: inner(x)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "why", "hint"),
+    [
+        (
+            patched(Stage()),
+            "Stage",
+            "was given another forward than that of its class",
+            "furnish the module first, then change its forward",
+        ),
+        (
+            patched(nn.Sequential(Stage())),
+            "Sequential",
+            "was given another forward than that of its class",
+            "furnish the module first, then change its forward",
+        ),
+        (
+            nn.LazyConv2d(8, 3),
+            "LazyConv2d",
+            "is lazy, and becomes another class when it first runs",
+            "run the network once, then furnish it",
+        ),
+        (
+            torch.compile(Stage(), backend="eager"),
+            "OptimizedModule",
+            "is a wrapper around another module",
+            "furnish the module first, then wrap it",
+        ),
+        (
+            parametrizations.spectral_norm(nn.Conv2d(4, 4, 1)),
+            "ParametrizedConv2d",
+            "is parametrized, which takes its class back in the end",
+            "furnish the module first, then parametrize it",
+        ),
+        (
+            torch.fx.symbolic_trace(Stage()),
+            "Stage",
+            "was traced by `torch.fx`, which writes its class anew",
+            "furnish the module first, then trace it",
+        ),
+    ],
+)
+def test_what_would_not_run_its_slot_or_lose_it_is_refused(module: Any, name: str, why: str, hint: str) -> None:
+    model, cls = nn.ModuleDict({"m": module}), type(module)
+    assert refusal(lambda: slot_after(model, "m", AtPath)) == (
+        f"`m` (`{name}`) {why}",
+        f"{hint}; or name the module around it, or one of its children",
+    )
+    assert type(module) is cls
+    assert not any(isinstance(inner, Slot) for inner in model.modules())
+
+
+def test_what_is_done_to_a_furnished_module_keeps_its_slot() -> None:
+    model = nn.ModuleDict({"conv": nn.Conv2d(4, 4, 1), "stage": Stage()})
+    x = torch.randn(1, 4, 3, 3)
+    before = model["conv"](x)
+    fill(model, "conv", 3.0)
+    parametrizations.spectral_norm(model["conv"])
+    nn.utils.parametrize.remove_parametrizations(model["conv"], "weight", leave_parametrized=False)
+    torch.testing.assert_close(model["conv"](x), 3 * before)
+    fill(model, "stage", 3.0)
+    patched(model["stage"])
+    assert model["stage"](ONE).item() == 3.0
+    attnzoo.hosts._furnish.check_after(model, "stage")

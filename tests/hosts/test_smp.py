@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 
 import attnzoo
@@ -18,6 +19,8 @@ from attnzoo.hosts import host_of
 from .promises import refusal
 
 TINY = "tu-test_resnet"  # timm's, made for tests
+DECODERS = ["DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN", "PSPNet", "Segformer"]
+DECODERS += ["UPerNet", "Unet", "UnetPlusPlus"]
 EVERYWHERE = "ema:groups=auto+gate@skip/se@bottleneck"
 
 
@@ -149,7 +152,7 @@ def test_copies_and_pickles_are_furnished_too(cls: type, tmp_path: Path) -> None
 def test_saving_that_would_lose_the_attention_is_refused(cls: type, tmp_path: Path) -> None:
     model = insert(unet(cls=cls), "se")
     expected = (
-        f"`save_pretrained` of smp would lose the attention of this `{cls.__name__}`",
+        f"`save_pretrained` would lose the attention of this `{cls.__name__}`",
         "save its state_dict(); to load it, build the host anew, furnish it by attnzoo.insert, and load_state_dict",
     )
     assert refusal(lambda: model.save_pretrained(tmp_path / "out")) == expected
@@ -210,6 +213,64 @@ def test_decoders_that_others_have_changed_are_refused(name: str, part: str) -> 
     )
     model.decoder = nn.Identity()
     assert refusal(lambda: insert(model, "se"))[0] == f"`Identity` in the decoder of this `{name}` is not smp's"
+
+
+def test_a_decoder_whose_forward_was_changed_is_refused_where_it_would_be_written_out() -> None:
+    model = unet()
+    block = model.decoder.blocks[1]
+    forward = block.forward
+    block.forward = lambda *inputs: forward(*inputs)
+    assert refusal(lambda: insert(model, "se:reduction=2@skip")) == (
+        f"`decoder.blocks.1` (`{type(block).__name__}`) was given another forward than that of its class",
+        "furnish the module first, then change its forward; or name the module around it, or one of its children",
+    )
+    assert type(model) is smp.Unet
+    assert set(map(type, model.decoder.blocks)) == {type(unet().decoder.blocks[0])}
+    head = smp.FPN(TINY, encoder_weights=None)
+    forward = head.decoder.p5.forward
+    head.decoder.p5.forward = lambda x: forward(x)
+    assert refusal(lambda: insert(head, "se:reduction=2@bottleneck"))[0] == (
+        "`decoder.p5` (`Conv2d`) was given another forward than that of its class"
+    )
+
+
+def test_a_decoder_without_what_smp_builds_is_told_as_such() -> None:
+    class Adapter(nn.Module):
+        def __init__(self, base: nn.Module) -> None:
+            super().__init__()
+            self.base = base
+
+        def forward(self, x: Any) -> Any:
+            return self.base(x)
+
+    model, after = unet(), insert(unet(), "se:reduction=2")
+    for network, ask in ((model, lambda: insert(model, "se:reduction=2")), (after, lambda: insertions(after))):
+        network.decoder.blocks[1].conv1[0] = Adapter(network.decoder.blocks[1].conv1[0])
+        assert refusal(ask) == (
+            "this `Unet` is not as its library builds it: 'Adapter' object has no attribute 'in_channels'",
+            'furnish it, and ask for its sites, before you change it; or name a module, as in `at="backbone.layer2"`',
+        )
+
+
+def test_norms_that_were_exchanged_after_furnishing_are_told() -> None:
+    model = insert(smp.Unet("timm-efficientnet-b0", encoder_weights=None), "simam@encoder1")
+    assert insertions(model)
+    model = convert_sync_batchnorm(model)
+    assert refusal(lambda: insertions(model))[0] == (
+        "`encoder.bn1` (`SyncBatchNormAct`) was replaced after it was furnished, and runs no attention any more"
+    )
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_any_sequence_of_a_decoder_may_be_furnished_by_its_path_and_the_sites_stay(name: str) -> None:
+    model = getattr(smp, name)(TINY, encoder_weights=None)
+    sites = attnzoo.sites(model)
+    run = nn.Sequential.forward
+    paths = [path for path, module in model.decoder.named_modules() if getattr(type(module), "forward", None) is run]
+    for path in paths:
+        insert(model, "simam", at=f"decoder.{path}", channels=8)
+    assert attnzoo.sites(model)[: len(sites)] == sites
+    assert len(insertions(model)) == len(paths) > 0
 
 
 def test_a_changed_fusion_of_dpt_is_refused() -> None:

@@ -34,6 +34,7 @@ def unet(encoder: str = TINY, **options: Any) -> Any:
         (TINY, ["model.act1", "model.layer1", "model.layer2", "model.layer3"]),
         ("tu-convnext_atto", ["model.stages_0", "model.stages_1", "model.stages_2"]),
         ("tu-mobilenetv3_small_050", ["model.act1", "model.blocks.0", "model.blocks.1", "model.blocks.3"]),
+        ("tu-densenet121", []),  # its dense blocks run their children in a way of their own
         ("tu-swin_tiny_patch4_window7_224", []),  # channels last inside
     ],
 )
@@ -151,6 +152,16 @@ def test_a_stage_is_the_one_module_whose_result_goes_both_ways(
     forward: Callable[[Any, Tensor], list[Tensor]], paths: list[str]
 ) -> None:
     assert [path for path, _, _ in stages(Encoder(forward))] == paths
+
+
+def test_a_stage_that_has_no_place_for_a_slot_is_not_offered_but_what_makes_its_result_is() -> None:
+    class Own(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    encoder = Encoder(plain)
+    encoder.two = Own(encoder.two)
+    assert [path for path, _, _ in stages(encoder)] == ["encoder.one", "encoder.two.0"]
 
 
 def test_encoders_bound_to_their_own_image_size_have_stages_too() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
@@ -113,6 +114,54 @@ def test_a_slot_lives_where_the_nearest_weights_around_it_do() -> None:
     model = insert(Outer(), "se:reduction=2")
     assert attnzoo.sites(model)[0].beside == "inner"
     assert next(model.inner.skip.parameters()).dtype == torch.float64
+
+
+def test_a_path_may_be_a_modules_second_name() -> None:
+    class Twice(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ModuleList([self.stem])
+
+    teach(Twice)(lambda net: [site("encoder1", "parts.0", 8)])
+    model = Twice().eval()
+    before = model(x := torch.randn(1, 3, 8, 8))
+    assert not torch.equal(insert(model, "se:reduction=2@encoder")(x), before)
+    assert [record["site"] for record in insertions(model)] == ["encoder1"]
+
+
+def test_a_site_within_a_furnished_network_gets_a_slot_of_its_own() -> None:
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = insert(smp.Unet("tu-test_resnet", encoder_weights=None), "se:reduction=2@decoder1")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x)
+
+    teach(Around)(lambda net: [site("decoder1", "net.decoder.blocks.4", 16)])
+    model = Around().eval()
+    before = model(x := torch.randn(1, 3, 64, 64))
+    assert not torch.equal(insert(model, "se:reduction=2@decoder1")(x), before)
+    assert [record["site"] for record in insertions(model)] == ["decoder1"]
+
+
+def test_a_module_that_cannot_be_furnished_now_does_not_hide_the_other_sites() -> None:
+    teach(Net)(told)
+    model = Net()
+    forward = model.stem.forward
+    model.stem.forward = lambda x: forward(x)
+    assert len(attnzoo.sites(model)) == 4
+    assert refusal(lambda: insert(model, "se:reduction=2@decoder.encoder"))[0] == (
+        "`stem` (`Conv2d`) was given another forward than that of its class"
+    )
+    assert insertions(model) == ()
+    assert len(insertions(insert(model, "se:reduction=2@decoder"))) == 1
+
+
+def test_what_fails_in_the_teachers_own_function_is_left_to_them() -> None:
+    teach(Net)(lambda net: [site("encoder1", net.nothing, 8)])
+    with pytest.raises(AttributeError, match="nothing"):
+        attnzoo.sites(Net())
 
 
 # what is refused

@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attnzoo.errors import AttnzooError
+from attnzoo.hosts._furnish import Behind, check_after
 from attnzoo.skip import Slot
 
 # Image sizes to try: some transformers take no other than their own.
@@ -75,13 +77,22 @@ def _rehearse(encoder: Any, size: int) -> tuple[list[Tensor], dict[Any, tuple[st
     for path, module in skeleton.named_modules():
         if isinstance(module, Slot):
             module.fill([])
-        if path:
+        if path and _has_room(skeleton, path):
             # ahead of the hooks by which some of timm's encoders collect their features
             module.register_forward_hook(watch(path), prepend=True)
     with torch.device("meta"):
         image = torch.empty(1, encoder._in_channels, size, size, dtype=next(encoder.parameters()).dtype)
         features = skeleton(image.requires_grad_())
     return features, {node: (path, result) for node, (path, result) in results.items() if calls[path] == 1}
+
+
+def _has_room(encoder: nn.Module, path: str) -> bool:
+    """Whether the result of a module can pass a slot."""
+    try:
+        check_after(encoder, path, Behind)
+    except AttnzooError:
+        return False
+    return True
 
 
 def _source(feature: Tensor, results: dict[Any, tuple[str, Tensor]]) -> tuple[str, Tensor] | None:

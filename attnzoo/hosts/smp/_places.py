@@ -1,29 +1,16 @@
 """What smp's decoders share: how places become sites, and how a place gets its slot."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Never, cast
+from typing import Any, ClassVar, cast
 
 from torch import nn
 
 from attnzoo.errors import AttnzooError
 from attnzoo.hosts import Site
-from attnzoo.hosts._furnish import After, Furnished, become, furnish, own_class, slot_after
+from attnzoo.hosts._furnish import Behind, Holder, become, check_forward, furnish, hang, own_class, slot_after
 from attnzoo.hosts._ladder import Place, ladder
 from attnzoo.hosts.smp._encoder import stages
 from attnzoo.skip import Slot
-
-
-class Unsaved(Furnished):
-    """Mixed into the class of a furnished model: what smp's own saving would silently drop is refused."""
-
-    def save_pretrained(self, *args: Any, **kwargs: Any) -> Never:
-        raise AttnzooError(
-            f"`save_pretrained` of smp would lose the attention of this `{type(self).__name__}`",
-            "save its state_dict(); to load it, build the host anew, furnish it by attnzoo.insert, and load_state_dict",
-        )
-
-    def push_to_hub(self, *args: Any, **kwargs: Any) -> Never:
-        self.save_pretrained()
 
 
 class WithSlot:
@@ -36,23 +23,14 @@ class WithSlot:
         self.slot = Slot().train(self.training)
 
 
-class Before(Furnished):
+class Before(Holder):
     """A module whose first input passes a slot."""
 
+    child: ClassVar[str] = "slot_before"
     slot_before: Slot
 
     def forward(self, x: Any, *args: Any) -> Any:
         return super().forward(self.slot_before(x), *args)  # type: ignore[misc]
-
-
-class Behind(After):
-    """A module whose result passes a slot, beside the one that it may have within."""
-
-    child: ClassVar[str] = "slot_after"
-    slot_after: Slot
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.slot_after(super(After, self).forward(*args, **kwargs))  # type: ignore[misc]
 
 
 def depth_of(model: Any) -> int:
@@ -89,7 +67,7 @@ def lay_out(
 
 
 def slot_at(model: Any, site: Site, written: Mapping[type, type] | None = None) -> Slot:
-    """The slot of a site, made where there is none; the model's class then refuses what would lose it.
+    """The slot of a site, made where there is none.
 
     Args:
         model: Whose site it is.
@@ -97,18 +75,20 @@ def slot_at(model: Any, site: Site, written: Mapping[type, type] | None = None) 
             forward is written out.
         written: Class of smp → the subclass that writes its forward out.
     """
-    furnish(model, Unsaved)
     path = site.path
     if path.endswith(".slot_after"):
         return slot_after(model, path.removesuffix(".slot_after"), Behind)
     if path.endswith(".slot_before"):
-        module = model.get_submodule(path.removesuffix(".slot_before"))
-        furnish(module, Before)
-        if not hasattr(module, "slot_before"):
-            module.slot_before = Slot().train(module.training)
+        inner = path.removesuffix(".slot_before")
+        module = model.get_submodule(inner)
+        if not hasattr(module, Before.child):
+            check_forward(module, inner)
+            hang(module, Before)
+            furnish(module, Before)
     else:
-        for part in _ancestors(model, path):
+        for inner, part in _ancestors(model, path):
             if (cls := (written or {}).get(own_class(part))) is not None:
+                check_forward(part, inner)
                 become(part, cls)
                 part.open_slots()
     return cast("Slot", model.get_submodule(path))
@@ -128,8 +108,9 @@ def refuse_strangers(model: Any, parts: Iterable[nn.Module], *classes: type) -> 
             )
 
 
-def _ancestors(model: nn.Module, path: str) -> Iterator[Any]:
+def _ancestors(model: nn.Module, path: str) -> Iterator[tuple[str, Any]]:
     """The modules on the way to a slot, each asked for when the ones above it have theirs."""
     names = path.split(".")
     for end in range(1, len(names)):
-        yield model.get_submodule(".".join(names[:end]))
+        inner = ".".join(names[:end])
+        yield inner, model.get_submodule(inner)

@@ -48,7 +48,7 @@ def sites(model: Any) -> tuple[Site, ...]:
         )
     refuse_strangers(model, [decoder.aspp], nn.Sequential)
     refuse_strangers(model, [decoder.aspp[0]], ASPP)
-    width = decoder.aspp[1][-1].out_channels
+    width = decoder.aspp[1][1].out_channels  # by place: a slot may have come behind
     gates = {"upsampled": width, "coarse": width}
     return lay_out(
         model,

@@ -30,7 +30,7 @@ def sites(model: Any) -> tuple[Site, ...]:
     skips, results = [], []
     for index, block in enumerate(reversed(decoder.blocks)):  # the decoder begins with the coarsest
         path = f"decoder.blocks.{depth - 1 - index}"
-        (first, *_), _, (last, *_) = block.block
+        first, last = block.block[0][0], block.block[2][0]  # by place: a slot may have come behind
         results.append(behind(path, last.out_channels, stride_of(model, index)))
         if index > 0:
             gates = {"upsampled": last.out_channels, "coarse": first.in_channels}
