@@ -252,6 +252,7 @@ def test_a_decoder_without_what_smp_builds_is_told_as_such() -> None:
         )
 
 
+@pytest.mark.filterwarnings("ignore:`timm-` encoders are deprecated")  # this one has a fused norm
 def test_norms_that_were_exchanged_after_furnishing_are_told() -> None:
     model = insert(smp.Unet("timm-efficientnet-b0", encoder_weights=None), "simam@encoder1")
     assert insertions(model)
