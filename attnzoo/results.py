@@ -54,7 +54,7 @@ class Result:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a finished run's folder."""
-        if not folder.exists():
+        if not folder.is_dir():
             raise AttnzooError(f"there is no run `{folder}`", "check the path")
         # an ablation holds arms, which hold seeds
         below = next((path for depth in ("*", "*/*") for path in sorted(folder.glob(f"{depth}/{FILE}"))), None)

@@ -104,6 +104,9 @@ def test_a_folder_that_does_not_exist_is_said_to_be_none(tmp_path: Path) -> None
     with pytest.raises(AttnzooError) as caught:
         Result.read(tmp_path / "nowhere")
     assert (caught.value.message, caught.value.hint) == (f"there is no run `{tmp_path / 'nowhere'}`", "check the path")
+    (tmp_path / "file.py").touch()
+    with pytest.raises(AttnzooError, match=r"there is no run `.*file\.py`"):
+        Result.read(tmp_path / "file.py")
 
 
 def test_the_environment_names_machine_and_versions() -> None:

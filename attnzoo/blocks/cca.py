@@ -57,7 +57,8 @@ class CCA(nn.Module):
         self.L1 = nn.Linear(channels, channels)
         self.L2 = nn.Linear(gate_channels, channels)
         self.share = 0.5 if variant == "authors" else 1.0
-        self.delta = nn.ReLU() if variant == "authors" else nn.Identity()
+        # a ReLU that keeps its input, and not its result, for the gradient: what follows may work in place
+        self.delta = nn.Threshold(0.0, 0.0) if variant == "authors" else nn.Identity()
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
         scaled: Tensor = self.delta(x * self.weights(x, gate))  # (B, C, *S)

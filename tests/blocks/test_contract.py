@@ -90,8 +90,7 @@ def test_leaves_its_input_alone(name: str, dims: int) -> None:
     assert all(map(torch.equal, tensors, before))
 
 
-# `cca` ends in a ReLU that keeps its result, and sits on skips alone, where no host works in place
-@pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if form[0] != "cca"])
+@pytest.mark.parametrize(("name", "dims"), FORMS)
 def test_what_follows_may_work_in_place(name: str, dims: int) -> None:
     block = make(name, dims=dims).train()
     tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims))]
