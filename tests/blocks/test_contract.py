@@ -90,7 +90,7 @@ def test_leaves_its_input_alone(name: str, dims: int) -> None:
     assert all(map(torch.equal, tensors, before))
 
 
-@pytest.mark.parametrize(("name", "dims"), FORMS)
+@each_form
 def test_what_follows_may_work_in_place(name: str, dims: int) -> None:
     block = make(name, dims=dims).train()
     tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims))]
