@@ -102,8 +102,8 @@ def _run(path: str | Path, file: Path, source: bytes) -> tuple[str, ...]:
     raise AttnzooError(f"`{path}` cannot be loaded: {_why(failure)}{_line(failure, file)}", hint) from failure
 
 
-def keep_plugin(plugin: Plugin) -> None:
-    """Have a plugin's blocks registered as they were when it was loaded, in another process perhaps.
+def keep_plugin(plugin: Plugin) -> Plugin:
+    """Have a plugin's blocks registered as they were when it was loaded, in another process perhaps; the plugin.
 
     Here it is not run again: what has been edited since would take the place of what is recorded.
 
@@ -114,6 +114,7 @@ def keep_plugin(plugin: Plugin) -> None:
         raise AttnzooError(
             f"`{plugin.path}` has changed since this command began", "put the old one back, or begin another folder"
         )
+    return plugin
 
 
 def _brought(module: ModuleType, before: Mapping[str, Entry]) -> tuple[str, ...]:

@@ -30,10 +30,7 @@ class InUseError(AttnzooError):
 
 def loaded(plugins: Sequence[Plugin | Path | str]) -> tuple[Plugin, ...]:
     """Plugins, their blocks registered; one that was loaded before as it was then."""
-    for plugin in plugins:
-        if isinstance(plugin, Plugin):
-            keep_plugin(plugin)
-    return tuple(plugin if isinstance(plugin, Plugin) else load_plugin(plugin) for plugin in plugins)
+    return tuple(keep_plugin(plugin) if isinstance(plugin, Plugin) else load_plugin(plugin) for plugin in plugins)
 
 
 def identity(recipe: Recipe, data: Dataset, *, devices: int = 1) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the contract cannot read from a signature, one row for each block; and modules and maps filled by formula."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -233,3 +234,19 @@ def inputs(name: str, size: tuple[int, ...], batch: int = 2) -> tuple[Tensor, ..
         return (skip,)
     other = size if listens == "upsampled" else tuple(-(-edge // 2) for edge in size)
     return skip, wave(batch, GATE_CHANNELS, *other, start=1.0).float()
+
+
+def check_large_maps(block: nn.Module) -> None:
+    """What holds of torch's fused attention on large maps of 64 channels: the output, and to a hundred the gradient."""
+    noise, slope = torch.randn(2, 1, 64, 12, 10)
+    for scale in (100, 1000):
+        results = []
+        for dtype in (torch.float32, torch.float64):
+            x = (scale * noise).to(dtype).requires_grad_()
+            output = copy.deepcopy(block).to(dtype)(x)
+            results.append((output, *torch.autograd.grad(output, x, slope.to(dtype))))
+        (output, grad), (right_output, right_grad) = results
+        assert (output - right_output).norm() < 1e-4 * right_output.norm()
+        assert grad.isfinite().all()
+        if scale == 100:
+            assert (grad - right_grad).norm() < 3e-3 * right_grad.norm()
