@@ -1,5 +1,6 @@
 """What three or more blocks share: layers and modes by the number of spatial dimensions, and the choice of groups."""
 
+from types import FunctionType
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -15,10 +16,14 @@ class _Sound(_BatchNorm):
     Torch's refuse that in training, a batch of one with a map of one position: one value has no variance.
     """
 
+    # `super().forward`, which TorchScript cannot call; a function is compiled under its name, and `forward` is taken
+    _usual = FunctionType(_BatchNorm.forward.__code__, _BatchNorm.forward.__globals__, "_usual")
+
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+        normed: Tensor = self._usual(x)
+        return normed
 
 
 class BatchNorm1d(_Sound, nn.BatchNorm1d):
@@ -53,6 +58,13 @@ def grouping(block: str, channels: int, groups: int | Literal["auto"], default: 
             f"{channels} divides into {numbers}, and `groups=auto` takes the largest up to {default}",
         )
     return groups
+
+
+def means_along(x: Tensor, axis: int) -> Tensor:
+    """The strip along an axis, as long as that and 1 wide: means over the other spatial axes."""
+    others = list(range(2, x.ndim))
+    others.remove(axis)
+    return x.mean(others, keepdim=True)
 
 
 def perceptron(channels: int, inner: int, dims: int) -> nn.Sequential:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from attnzoo.blocks._parts import means_along
 from attnzoo.errors import AttnzooError
 from attnzoo.registry import check_form, register
 
@@ -70,7 +71,7 @@ class ELA(nn.Module):
         factor = x.new_ones(())
         axes = range(2, x.ndim)
         for axis in axes:
-            strip = x.mean([other for other in axes if other != axis], keepdim=True)  # (B, C, 1, S_axis)
+            strip = means_along(x, axis)  # (B, C, 1, S_axis)
             convolved = self.conv(strip.flatten(2))  # (B, C, S_axis)
             # the module would refuse groups of one value, where the norm is its bias
             normed = torch.group_norm(convolved, self.gn.num_groups, self.gn.weight, self.gn.bias, self.gn.eps)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from attnzoo.blocks._parts import CONV
+from attnzoo.blocks._parts import CONV, means_along
 from attnzoo.errors import AttnzooError, divisors
 from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
@@ -75,11 +75,10 @@ class EMA(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        grouped = x.reshape(x.shape[0] * self.groups, x.shape[1] // self.groups, *x.shape[2:])  # (B·G, c, *S)
-        axes = range(2, x.ndim)
+        grouped = torch.unflatten(x, 1, (self.groups, -1)).flatten(0, 1)  # (B·G, c, *S)
         gated = grouped
-        for axis in axes:
-            strip = grouped.mean([other for other in axes if other != axis], keepdim=True)  # (B·G, c, 1, S_axis)
+        for axis in range(2, x.ndim):
+            strip = means_along(grouped, axis)  # (B·G, c, 1, S_axis)
             gated = gated * self.conv1x1(strip).sigmoid()
         # the module would refuse a map of one position, where the norm is its bias
         strips = torch.group_norm(gated, self.gn.num_groups, self.gn.weight, self.gn.bias, self.gn.eps)  # (B·G, c, *S)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attnzoo.blocks._parts import CONV
+from attnzoo.blocks._parts import CONV, means_along
 from attnzoo.errors import AttnzooError, divisors
 from attnzoo.registry import check_form, register
 
@@ -84,7 +84,7 @@ class SCSA(nn.Module):
         spatial = x.new_ones(())
         axes = range(2, x.ndim)
         for axis, norm in zip(axes, self.norms, strict=True):
-            strip = x.mean([other for other in axes if other != axis], keepdim=True)  # (B, C, 1, S_axis)
+            strip = means_along(x, axis)  # (B, C, 1, S_axis)
             quarters = zip(self.dwc, strip.flatten(2).chunk(4, 1), strict=True)
             seen = norm(torch.cat([convolve(quarter) for convolve, quarter in quarters], 1))  # (B, C, S_axis)
             spatial = spatial * seen.sigmoid().reshape(strip.shape)  # (B, C, *S), once all axes are in

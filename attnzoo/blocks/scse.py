@@ -67,7 +67,11 @@ class SCSE(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        return _FUSIONS[self.fuse](x, *self.factors(x))  # (B, C, *S)
+        channel, position = self.factors(x)
+        if self.fuse == "sum":
+            return channel + position  # (B, C, *S)
+        # the factor w for which x·w is the maximum of x·channel and x·position
+        return (channel + position + x.sign() * (channel - position).abs()) / 2  # (B, C, *S)
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Those of channels and of positions."""
@@ -75,15 +79,3 @@ class SCSE(nn.Module):
         channel = self.fc2(self.fc1(means).relu()).sigmoid()  # (B, C, 1, 1)
         position = self.conv(x).sigmoid()  # (B, 1, *S)
         return channel, position
-
-
-def _maximum(x: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """The factor w for which x·w is the maximum of x·one and x·other."""
-    return (one + other + x.sign() * (one - other).abs()) / 2
-
-
-def _sum(x: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return one + other
-
-
-_FUSIONS = {"max": _maximum, "sum": _sum}

@@ -2,7 +2,7 @@
 
 A block's file is the readable definition. Above its `forward` stands `@fused("ema")`; where a faster form can serve
 the call, that runs instead, equal up to rounding. What cannot be served falls back quietly. `torch.jit.trace` records
-whichever runs; `torch.jit.script` reads the readable body, and few blocks are written in its part of Python.
+whichever runs, `torch.jit.script` reads the readable body; so that is written in TorchScript's part of Python.
 
     with attnzoo.kernels.use("readable"):  # or the environment's ATTNZOO_KERNELS
         model(x)
