@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -112,6 +112,13 @@ class Slot(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # copies and pickles are not watched
         return {name: value for name, value in vars(self).items() if name != "watchers"}
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        # what `torch.jit.script` asks first of all modules; its own words would be about a line of this file
+        raise AttnzooError(
+            "`torch.jit.script` cannot read a network with places for attention",
+            "`torch.export.export`, `torch.compile` and `torch.jit.trace` take it",
+        )
 
     def extra_repr(self) -> str:
         chain = "+".join(self.spellings)

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from attnzoo.recipe import Data, Model, Recipe, Training
 
 ROOT = Path(__file__).parents[1]
 MOST_WORKERS = 8  # each has a torch of its own in memory
+SEED = int(os.environ.get("ATTNZOO_TEST_SEED", "0"))  # other numbers show whether a tolerance holds by chance
 
 # Before torch is imported: tests are small, and a second thread costs them more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,6 +42,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST_WORKERS)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test draws the same numbers each time, whichever ran before it."""
+    import numpy as np
+    import torch
+
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)
 
 
 @pytest.fixture(scope="session", autouse=True)
