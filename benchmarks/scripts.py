@@ -1,4 +1,4 @@
-"""What `cpu`, `gpu` and `twins` share: where their JSON goes, and how they end."""
+"""What `cpu`, `gpu`, `tuning` and `twins` share: where their JSON goes, and how they end."""
 
 import argparse
 import os

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -19,11 +21,7 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 def correctness(session: Session) -> None:
     """A row for each case: how many times the readable form's own error in that precision; at most four."""
     shapes = [(2, 4, 6, 5)] if session.quick else SHAPES
-    precise = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    before = [one.allow_tf32 for one in precise]
-    for one in precise:
-        one.allow_tf32 = False
-    try:
+    with precisely():
         dtypes = (torch.float32, torch.float16, torch.bfloat16)
         # every type and layout once, and every shape in both layouts
         cases = [(shapes[0], dtype, name) for dtype in dtypes for name in LAYOUTS]
@@ -33,6 +31,17 @@ def correctness(session: Session) -> None:
             worst, errors, same = _compared(session, shape, dtype, LAYOUTS[name])
             session.row("correct: × the readable form's error", at, worst, "≤ 4", errors=errors)
             session.row("equal inputs give equal bits", at, float(same), "≥ 1")
+
+
+@contextmanager
+def precisely() -> Iterator[None]:
+    """Without TF32."""
+    precise = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    before = [one.allow_tf32 for one in precise]
+    for one in precise:
+        one.allow_tf32 = False
+    try:
+        yield
     finally:
         for one, value in zip(precise, before, strict=True):
             one.allow_tf32 = value
@@ -52,14 +61,14 @@ def _compared(
         block = block.to(session.device, dtype)
         x = torch.randn(shape).to(session.device, dtype).contiguous(memory_format=layout)
         pull = torch.randn(shape).to(session.device, dtype)
-        truth = _gradients(copy.deepcopy(block).double(), x.double(), pull.double(), readable=True)
-        own = _gradients(block, x, pull, readable=True)
-        found = _gradients(block, x, pull, readable=False)
+        truth = with_gradients(copy.deepcopy(block).double(), x.double(), pull.double(), readable=True)
+        own = with_gradients(block, x, pull, readable=True)
+        found = with_gradients(block, x, pull, readable=False)
         names = ("out", "x", *(name for name, _ in block.named_parameters()))
         for name, one, other, true in zip(names, found, own, truth, strict=True):
-            mine.setdefault(name, []).append(_far(one, true))
-            theirs.setdefault(name, []).append(_far(other, true))
-    again = _gradients(block, x, pull, readable=False)
+            mine.setdefault(name, []).append(far(one, true))
+            theirs.setdefault(name, []).append(far(other, true))
+    again = with_gradients(block, x, pull, readable=False)
     errors = {name: (_together(mine[name]), _together(theirs[name])) for name in mine}
     # a rounding of the type is no error of a form; the readable one may be right by chance
     worst = max(ours / max(other, torch.finfo(dtype).eps) for ours, other in errors.values())
@@ -71,13 +80,14 @@ def _together(errors: list[float]) -> float:
     return math.sqrt(sum(error**2 for error in errors) / len(errors))
 
 
-def _gradients(block: EMA, x: Tensor, pull: Tensor, *, readable: bool) -> list[Tensor]:
+def with_gradients(block: EMA, x: Tensor, pull: Tensor, *, readable: bool) -> list[Tensor]:
+    """What the block gives, the gradient of x, and those of its weights."""
     x = x.detach().requires_grad_()
     out = x * block.weights(x) if readable else block(x)
     return [out.detach(), *torch.autograd.grad(out, [x, *block.parameters()], pull)]
 
 
-def _far(found: Tensor, truth: Tensor) -> float:
+def far(found: Tensor, truth: Tensor) -> float:
     """Relative; absolute where the truth is nothing but float64's noise. Not-a-numbers are far."""
     scale = float(truth.norm())
     distance = float((found.double() - truth).norm()) / (scale if scale > 1e-9 else 1.0)

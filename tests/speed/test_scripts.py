@@ -1,4 +1,4 @@
-"""What `benchmarks/cpu.py`, `gpu.py` and `twins` share: what they refuse, where they write, and what stands there."""
+"""What `cpu`, `gpu`, `tuning` and `twins` share: what they refuse, where they write, and what stands there."""
 
 import json
 import math
@@ -16,12 +16,13 @@ def ended(monkeypatch: pytest.MonkeyPatch, script: str, *options: str) -> object
     """As `python -m` runs it, without another process."""
     monkeypatch.setattr(sys, "argv", [script, *options])
     monkeypatch.delattr(os, "execve")  # a script that is not refused would take pytest's place
+    monkeypatch.delitem(sys.modules, f"benchmarks.{script}", raising=False)
     with pytest.raises(SystemExit) as done:
         runpy.run_module(f"benchmarks.{script}", run_name="__main__")
     return done.value.code
 
 
-@pytest.mark.parametrize("script", ["gpu", "twins"])
+@pytest.mark.parametrize("script", ["gpu", "tuning", "twins"])
 def test_without_a_gpu_it_says_so(
     script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,7 +33,14 @@ def test_without_a_gpu_it_says_so(
     )
 
 
-@pytest.mark.parametrize("script", ["cpu", "gpu", "twins"])
+def test_a_cpu_has_no_kernels_to_tune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(monkeypatch, "tuning", "--device", "cpu") == 2
+    assert capsys.readouterr().err == (
+        "error: `cpu` runs none of Triton's kernels\nhint: take a GPU, or set TRITON_INTERPRET=1 and `--quick`\n"
+    )
+
+
+@pytest.mark.parametrize("script", ["cpu", "gpu", "tuning", "twins"])
 @pytest.mark.parametrize("word", ["sE", "UNet:nope"])
 def test_a_row_that_is_not_there_is_refused(
     script: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -15,6 +15,7 @@ from attnzoo.kernels.triton.launching import Form, Launch, like, new
 from attnzoo.kernels.triton.tiles import options, pieces, power
 
 HELD = 2048  # values of x that a program holds at a time: thrice, as its neighbours to the left and right come along
+COLUMNS = 256  # of a row that it holds at most, where those lie next to each other in memory
 DEEP = 8  # rows in turn, each read once for the three rows that it is a neighbour of
 
 
@@ -33,7 +34,7 @@ def group(x: Form, groups: int) -> Group:
     batch, channels, height, width = x.shape
     each, held = channels // groups, HELD
     # a channel at a time: a sum over channels that several warps hold would go through shared memory
-    beside, side, columns = 1, 1, 256
+    beside, side, columns = 1, 1, COLUMNS
     if x.lies_in_channels:
         held //= 2  # places apart in memory cost registers
         beside = min(power(each), held, tiles.SIDE)

@@ -17,6 +17,7 @@ from attnzoo.kernels.triton.spreading import Returned
 from attnzoo.kernels.triton.tiles import joined, power, strip
 
 WIDEST = 32  # channels of a group: a program holds a pair's nine taps for each two
+WARPS = 4  # that a program has; twice as many for a wide group
 
 
 def serves(each: int) -> bool:
@@ -200,7 +201,7 @@ class Back:
         self._launch = Launch(
             back_kernel, batch * groups, maps, groups, each, height, width, held, *pieces, *x.strides, *conv1[:2],
             *conv3, eps, power(each), min(power(max(height, width)), MIXED // power(each) ** 2),
-            num_warps=4 if each < WIDEST // 2 else 8,
+            num_warps=WARPS if each < WIDEST // 2 else 2 * WARPS,
         )  # fmt: skip
 
     def __call__(

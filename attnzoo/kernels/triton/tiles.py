@@ -13,6 +13,7 @@ ELEMENTS = 4096  # of a piece that is only read: 32 for each of 128 threads, eig
 SPAN = 64  # rows that one program walks down: column sums leave it once for all of them
 SHORTEST = 16  # rows, where long walks would leave multiprocessors idle
 PROGRAMS = 512  # what keeps a large GPU busy: four for each of its 132 multiprocessors
+WARPS = 4  # that a program has, at most
 SIDE = 32  # channels next to each other in memory, and columns of those, that a piece takes of a channels_last map
 
 
@@ -65,8 +66,8 @@ def pieces(length: int, each: int) -> int:
 
 
 def options(elements: int) -> dict[str, Any]:
-    """How a kernel is built: up to four warps, each thread with two elements or more; products and sums in one."""
-    return {"num_warps": max(1, min(4, elements // 64)), "enable_fp_fusion": True}
+    """How a kernel is built: up to `WARPS`, each thread with two elements or more; products and sums in one."""
+    return {"num_warps": max(1, min(WARPS, elements // 64)), "enable_fp_fusion": True}
 
 
 @triton.jit
