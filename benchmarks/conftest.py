@@ -11,7 +11,7 @@ from attnzoo.errors import AttnzooError
 from attnzoo.measure.machine import describe, resolve
 
 from . import cases
-from .refusals import refuse
+from .refusals import check_clock, refuse
 
 Timed = Callable[[str], None]
 
@@ -23,8 +23,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    def option(name: str) -> object:
+        return config.getoption(name, None)
+
     try:
-        refuse(lambda option: config.getoption(option, None), os.environ)
+        check_clock(option)
+        refuse(option, os.environ)
     except AttnzooError as error:
         raise pytest.UsageError(str(error)) from error
 

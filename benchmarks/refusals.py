@@ -5,6 +5,19 @@ from collections.abc import Callable, Mapping
 from attnzoo.errors import AttnzooError
 
 
+def check_clock(option: Callable[[str], object]) -> None:
+    """Ask pytest's options whether pytest-benchmark, which times, is there and added its own.
+
+    Raises:
+        AttnzooError: It is switched off altogether, or not installed.
+    """
+    if option("benchmark_disable") is None:
+        raise AttnzooError(
+            "benchmarks without pytest-benchmark would measure nothing",
+            'leave `-p no:benchmark` out; `pip install ".[test]"` installs it',
+        )
+
+
 def refuse(option: Callable[[str], object], environment: Mapping[str, str]) -> None:
     """Ask pytest's options and the environment.
 

@@ -74,5 +74,5 @@ def _means(x: Tensor, edge: int) -> Tensor:
     """Average pooling, two axes at a time: PyTorch's in 3-D has no deterministic gradient on CUDA."""
     if x.ndim == 5:
         x = F.avg_pool2d(x.flatten(3), (edge, 1), 1, (edge // 2, 0)).reshape(x.shape)
-    planes = x.reshape(x.shape[0], -1, *x.shape[-2:])  # (B, C or C·D, H, W)
+    planes = x.flatten(1, -3)  # (B, C or C·D, H, W)
     return F.avg_pool2d(planes, edge, 1, edge // 2).reshape(x.shape)

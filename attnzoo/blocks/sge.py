@@ -65,7 +65,7 @@ class SGE(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         axes, count = list(range(2, x.ndim)), math.prod(x.shape[2:])
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        products = (wide * wide.mean(axes, keepdim=True)).reshape(x.shape[0], self.groups, -1, *x.shape[2:])
+        products = torch.unflatten(wide * wide.mean(axes, keepdim=True), 1, (self.groups, -1))  # (B, G, c, *S)
         resemblance = products.sum(2)  # (B, G, *S)
         deviation, mean = torch.std_mean(resemblance, axes, correction=min(1, count - 1), keepdim=True)  # (B, G, 1, 1)
         factor = ((resemblance - mean) / (deviation + 1e-5) * self.weight + self.bias).sigmoid()  # (B, G, *S)

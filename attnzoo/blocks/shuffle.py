@@ -63,14 +63,15 @@ class ShuffleAttention(nn.Module):
         self.gn = nn.GroupNorm(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        grouped = x.reshape(x.shape[0] * self.groups, -1, *x.shape[2:])  # (B·G, 2c, *S)
+        batch, channels, *size = x.shape
+        grouped = x.reshape(batch * self.groups, channels // self.groups, *size)  # (B·G, 2c, *S)
         channel, spatial = grouped.chunk(2, 1)  # (B·G, c, *S), both
         means = channel.mean(list(range(2, x.ndim)), keepdim=True)  # (B·G, c, 1, 1)
         channel = channel * (self.cweight * means + self.cbias).sigmoid()
         # the module would refuse a map of one position, where the norm is its bias
         normed = torch.group_norm(spatial, self.gn.num_groups, self.gn.weight, self.gn.bias, self.gn.eps)
         spatial = spatial * (self.sweight * normed + self.sbias).sigmoid()
-        halves = torch.cat([channel, spatial], 1).reshape(x.shape[0], 2, -1, *x.shape[2:])  # (B, 2, C/2, *S)
+        halves = torch.cat([channel, spatial], 1).reshape(batch, 2, channels // 2, *size)  # (B, 2, C/2, *S)
         return halves.transpose(1, 2).reshape(x.shape)  # (B, C, *S)
 
     def extra_repr(self) -> str:

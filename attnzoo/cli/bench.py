@@ -103,11 +103,11 @@ def bench(
         drawn=plot is not None,
         progress=True,
     )
-    _draw(measured.rows, plot)
     if as_json:
         typer.echo(json.dumps(measured.rows, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_rows(measured.rows)
+    _draw(measured.rows, plot)
 
 
 def _zoo(
@@ -128,13 +128,13 @@ def _zoo(
 
     with Console(stderr=True).status("building") as status:
         measured = zoo(host, sites, size, device=device, iterations=iterations, classes=classes, say=status.update)
-    _draw(measured.rows, plot)
     if as_json:
         for name, reason in measured.left_out.items():
             say(f"left out `{name}`: {reason}")
         typer.echo(json.dumps(measured.rows, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         typer.echo(report.text(report.overheads(measured.rows, measured.left_out)), nl=False)
+    _draw(measured.rows, plot)
 
 
 def _check_zoo(batch: int | None, training: bool | None) -> None:
@@ -159,11 +159,10 @@ def _check_plot(plot: Path, *, alone: bool) -> None:
 
 
 def _draw(rows: Sequence[Row], plot: Path | None) -> None:
+    """After the numbers, which a picture that cannot be written takes none of."""
     if plot is not None:
         from attnzoo.report import figures
 
-        if len(rows) < 2:
-            raise AttnzooError("`--plot` draws what is added to the first, and there is one", "name another beside it")
         plot.parent.mkdir(parents=True, exist_ok=True)
         plot.write_bytes(figures.overhead(rows, figures.check_format(plot)))
         say(f"drawn to {plot}")

@@ -25,6 +25,7 @@ def compare(
     seconds: float = 20.0,
     training: bool = True,
     say: Callable[[str], None] = lambda line: None,
+    check: Callable[[Sequence[Mapping[str, Any]]], None] = lambda rows: None,
 ) -> list[dict[str, Any]]:
     """Measure modules in one process, their timings in turns; the first is what the others are related to.
 
@@ -36,6 +37,7 @@ def compare(
         seconds: Time for each module's latency; throughput and training get a quarter each.
         training: Whether to measure steps of training: forward, backward and Adam.
         say: Gets a line when something begins.
+        check: Gets the rows as far as they are counted (name, params, macs) and may refuse them, before any is timed.
 
     Returns:
         For each subject a row, ready for JSON: name, params, macs, flops, uncounted, latency_ms (p10, median, p90),
@@ -59,6 +61,8 @@ def compare(
             with torch.inference_mode():
                 one.module(*inputs)  # libraries allocate at first use
                 peaks[name] = memory.peak_bytes(partial(one.module, *inputs), where) + one.resident_bytes(inputs)
+    params = {name: parameters(one.module) for name, one in furnished.items()}
+    check([{"name": name, "params": params[name], "macs": counts[name].macs} for name in furnished])
     timed = partial(latency, clock=clock_of(where), iterations=iterations)
     say("timing single images")
     single = timed(_forwards(furnished, 1, where), seconds=seconds)
@@ -73,7 +77,7 @@ def compare(
     return [
         {
             "name": name,
-            "params": parameters(one.module),
+            "params": params[name],
             "macs": counts[name].macs,
             "flops": counts[name].flops,
             "uncounted": dict(counts[name].uncounted),
@@ -84,7 +88,7 @@ def compare(
             "training": steps.get(name),
             "relative": {
                 "to": first,
-                "params": _over(parameters(one.module), parameters(furnished[first].module)),
+                "params": _over(params[name], params[first]),
                 "macs": _over(counts[name].macs, counts[first].macs),
                 "latency": asdict(single[name].ratio),
             },

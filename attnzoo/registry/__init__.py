@@ -14,7 +14,8 @@ from attnzoo.errors import AttnzooError, did_you_mean, first_line, listing
 from attnzoo.registry import options as _options
 from attnzoo.registry.entries import ENTRIES, Entry, Signal, register
 from attnzoo.registry.options import Option, check_form
-from attnzoo.registry.plugins import Plugin, broken_plugins, keep_plugin, load_all, load_plugin, sources
+from attnzoo.registry.origins import sources
+from attnzoo.registry.plugins import Plugin, broken_plugins, keep_plugin, load_all, load_plugin
 
 if TYPE_CHECKING:
     from torch import nn

@@ -58,6 +58,11 @@ class Entry:
         return tuple(dict.fromkeys((self.cls.__module__, self.registrar)))
 
     @property
+    def foreign(self) -> tuple[str, ...]:
+        """Those that are not attnzoo's own."""
+        return tuple(module for module in self.modules if not module.startswith("attnzoo."))
+
+    @property
     def gated(self) -> bool:
         """Whether it takes a second input, the decoder's feature."""
         return self.listens is not None

@@ -1,4 +1,4 @@
-"""Where blocks come from: our own package, installed packages, and files."""
+"""How blocks come in: from our own package, installed packages, and files."""
 
 import hashlib
 import importlib
@@ -6,14 +6,12 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points, packages_distributions, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from attnzoo import spec
 from attnzoo.errors import AttnzooError
 from attnzoo.registry.entries import ENTRIES, Entry
 
@@ -117,64 +115,28 @@ def keep_plugin(plugin: Plugin) -> Plugin:
     return plugin
 
 
+def loaded(file: Path) -> Plugin | None:
+    """The plugin that ran from a file, if one did."""
+    return _plugins.get(file)
+
+
 def _brought(module: ModuleType, before: Mapping[str, Entry]) -> tuple[str, ...]:
-    """What is new since, and what the modules had registered that it imports, which may have been imported earlier."""
-    imported = {
-        thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+    """What is new since, and what the modules had registered that it imports, which may have been imported earlier.
+
+    Of a package, `import package.module` gives the file no more than the package, through which it has the module.
+    """
+    imported = tuple(
+        f"{thing.__name__ if isinstance(thing, ModuleType) else thing.__module__}."
         for thing in vars(module).values()
         if isinstance(thing, ModuleType | type)
-    }
+    )
     return tuple(
         sorted(
             name
             for name, entry in ENTRIES.items()
-            if entry is not before.get(name) or (_sources(entry) and not imported.isdisjoint(entry.modules))
+            if entry is not before.get(name) or any(f"{home}.".startswith(imported) for home in entry.foreign)
         )
     )
-
-
-def sources(attention: str) -> dict[str, str]:
-    """Where the blocks of an attention come from, nested ones too, by name; attnzoo's own are left out.
-
-    A file's name, the SHA-256 of its bytes, and the version of the distribution that it belongs to, if any; where
-    another file put the class under its name, that one's too. A block that was typed into a session has no file, and
-    its module's name stands for it.
-    """
-    load_all()
-    placements = spec.parse(attention).placements
-    used = {block.name for placement in placements for block in _nested(placement.chain)}
-    found = {name: _sources(ENTRIES[name]) for name in sorted(used & ENTRIES.keys())}
-    return {name: "; ".join(map(_source, modules)) for name, modules in found.items() if modules}
-
-
-def _nested(chain: tuple[spec.Block, ...]) -> Iterator[spec.Block]:
-    for block in chain:
-        yield block
-        for _, value in block.options:
-            if isinstance(value, spec.Chain):
-                yield from _nested(value.blocks)
-
-
-def _sources(entry: Entry) -> tuple[str, ...]:
-    """The modules that a block is from, but for attnzoo's own."""
-    return tuple(module for module in entry.modules if not module.startswith("attnzoo."))
-
-
-def _source(module: str) -> str:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None:
-        return module
-    plugin = _plugins.get(Path(file))
-    if plugin is not None:
-        return f"{plugin.path.name} {plugin.sha256}"
-    versions = [f", {home} {version(home)}" for home in sorted(_distributions(module.partition(".")[0]))]
-    return f"{Path(file).name} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}{''.join(versions)}"
-
-
-@cache
-def _distributions(package: str) -> frozenset[str]:
-    """What is installed and has this package; asking takes a while."""
-    return frozenset(packages_distributions().get(package, ()))
 
 
 def _undo(before: Mapping[str, Entry]) -> None:

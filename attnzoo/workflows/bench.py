@@ -107,11 +107,11 @@ def bench(
         seconds: Time for each target's latency.
         training: Whether to measure steps of training as well.
         related: Whether a ratio to the first says anything; blocks on their own have no reference.
-        drawn: Whether what is added to the first is drawn afterwards: a target with fewer parameters is refused now.
+        drawn: Whether what is added to the first is drawn afterwards: what cannot be is refused before it is timed.
         progress: Tell on stderr what is being done.
 
     Raises:
-        AttnzooError: A target's parameters are not as claimed, or too few; a network cannot be built or run.
+        AttnzooError: A target's parameters are not as claimed; a network cannot be built, run, or drawn.
     """
     if not targets:
         raise AttnzooError("there is nothing to measure", "name a recipe, `--attention ema,gate` or `--blocks all`")
@@ -124,20 +124,20 @@ def bench(
                 "the count follows from `model` and from the classes in `claims`: one of them is wrong",
             )
         subjects[target.name] = Subject(module, target.shapes)
-    if drawn:
-        figures.check_added([{"name": name, "params": parameters(one.module)} for name, one in subjects.items()])
     with _telling(progress) as say:
         rows = compare(
-            subjects, device=device, batch=batch, iterations=iterations, seconds=seconds, training=training, say=say
+            subjects,
+            device=device,
+            batch=batch,
+            iterations=iterations,
+            seconds=seconds,
+            training=training,
+            say=say,
+            check=figures.check_added if drawn else lambda rows: None,
         )
     return Report(
         tuple(
-            {
-                **row,
-                "claim": target.claim,
-                "classes": target.classes,
-                "relative": row["relative"] if related else None,
-            }
+            {**row, "claim": target.claim, "classes": target.classes, "relative": row["relative"] if related else None}
             for row, target in zip(rows, targets, strict=True)
         )
     )

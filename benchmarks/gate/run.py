@@ -1,7 +1,7 @@
 """The gate's two passes over the list: every benchmark once, and what looked slower again, in fresh processes."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,14 @@ class UnfinishedError(Exception):
 
 
 class Timed(Protocol):
-    """What the gate asks of a side; `Side` in earnest. Timing raises `UnfinishedError` where the benchmark fails."""
+    """What the gate asks of a side; `Side` in earnest. Timing raises `UnfinishedError` where the benchmark fails.
+
+    `gone` is whether a benchmark took the process along, so that there is nobody to be asked for the next one.
+    """
 
     names: list[str]
     required: list[str]
+    gone: bool
 
     def build(self, name: str) -> tuple[float, str | None]: ...
 
@@ -25,6 +29,7 @@ class Timed(Protocol):
 
 Opened = Callable[[], AbstractContextManager[tuple[Timed, Timed]]]
 """Starts base and head anew: chance places code and memory, so a second pass needs other processes than the first."""
+Living = Callable[[], tuple[Timed, Timed]]
 
 
 @dataclass(frozen=True)
@@ -65,23 +70,40 @@ def gate(
         say: Hears what is being timed.
         wanted: Whether a name is to be timed; the list is checked as a whole in any case.
     """
-    with opened() as (base, head):
+    with _living(opened) as sides:
+        _, head = sides()
         wrong = list_failures(before, head.names, head.required)
         chosen = [name for name in head.names if wanted(name)]
         rows = []
         for place, name in enumerate(chosen, 1):
             say(f"{place} of {len(chosen)}: {name}")
-            rows.append(_first(name, base, head, name in before))
+            rows.append(_first(name, *sides(), name in before))
     suspects = [row.name for row in rows if row.first is not None and row.first.slower]
     confirmed: dict[str, Row] = {}
     if suspects:
-        with opened() as (base, head):
+        with _living(opened) as sides:
             for place, row in enumerate([row for row in rows if row.name in suspects], 1):
                 say(f"again, {place} of {len(suspects)}: {row.name}")
-                confirmed[row.name] = _second(row, base, head)
+                confirmed[row.name] = _second(row, *sides())
     return Report(
         tuple(confirmed.get(row.name, row) for row in rows), tuple(wrong), complete=len(chosen) == len(head.names)
     )
+
+
+@contextmanager
+def _living(opened: Opened) -> Iterator[Living]:
+    """Gives base and head: those of the question before, or both anew where its benchmark took one of them along."""
+    with ExitStack() as stack:
+        pair = stack.enter_context(opened())
+
+        def sides() -> tuple[Timed, Timed]:
+            nonlocal pair
+            if any(side.gone for side in pair):
+                stack.close()
+                pair = stack.enter_context(opened())
+            return pair
+
+        yield sides
 
 
 def list_failures(before: Sequence[str], now: Sequence[str], required: Sequence[str]) -> list[str]:

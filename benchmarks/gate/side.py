@@ -3,8 +3,10 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,12 @@ WORKER = Path(__file__).with_name("worker.py")
 KEPT = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_ARENA_MAX": "1"}
 
 
+class GoneError(Exception):
+    """The child has come to its end, or does not answer: how."""
+
+
 class Side:
-    """A child process with one tree's attnzoo.
+    """A child process with one tree's attnzoo; `gone` once it has come to its end or does not answer.
 
     Args:
         word: `base` or `head`, for messages.
@@ -43,9 +49,9 @@ class Side:
         threads: int = 1,
         patience: float = 600.0,
     ) -> None:
-        self.word, self.patience, self.doing = word, patience, "starting"
+        self.word, self.patience, self.gone = word, patience, False
         scratch.mkdir(parents=True, exist_ok=True)
-        self._talk = scratch / "stderr.txt"
+        self._talk, self._heard = scratch / "stderr.txt", 0
         environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
             "ATTNZOO_CACHE": str(scratch / "cache"),
@@ -79,46 +85,39 @@ class Side:
 
     def build(self, name: str) -> tuple[float, str | None]:
         """Build and warm up a benchmark: the seconds of a call, and why there is none."""
-        self.doing = f"building `{name}`"
-        built = self.ask("build", name=name)
-        self.doing = f"timing `{name}`"
+        self._heard = self._talk.stat().st_size  # what was said before is of other benchmarks
+        try:
+            built = self._asked("build", name=name)
+        except GoneError as error:
+            return 0.0, str(error)
         return built["seconds"] or 0.0, built["error"]
 
     def time(self, samples: int, repeat: int) -> list[float]:
         """Seconds of a call of what was built last, for each sample of `repeat` calls.
 
         Raises:
-            UnfinishedError: It failed.
+            UnfinishedError: It failed, or took the child along.
         """
-        timed = self.ask("time", samples=samples, repeat=repeat)
+        try:
+            timed = self._asked("time", samples=samples, repeat=repeat)
+        except GoneError as error:
+            raise UnfinishedError(f"at {self.word}: {error}") from error
         if timed["error"] is not None:
             raise UnfinishedError(f"at {self.word}: {timed['error']}")
         seconds: list[float] = timed["seconds"]
         return seconds
 
-    def ask(self, what: str, **about: Any) -> Any:
-        """A question to the child, and its answer."""
-        pipe_in, pipe_out = self._process.stdin, self._process.stdout
-        if pipe_in is None or pipe_out is None:
-            raise RuntimeError("the child has no pipes")
-        line = ""
+    def ask(self, what: str) -> Any:
+        """A question to the child that is of no benchmark, and its answer.
+
+        Raises:
+            AttnzooError: It has none, so that the gate cannot be asked.
+        """
         try:
-            pipe_in.write(json.dumps({"ask": what, **about}) + "\n")
-            pipe_in.flush()
-        except BrokenPipeError:
-            pass  # its last words, if any, are still to be read
-        if not select.select([pipe_out], [], [], self.patience)[0]:
-            raise AttnzooError(
-                f"the {self.word} said nothing for {self.patience:g} seconds while {self.doing}", "see what hangs there"
-            )
-        line = pipe_out.readline()
-        if not line:
-            last = self._talk.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise AttnzooError(
-                f"the {self.word}'s process ended while {self.doing}", f"it said: {last[0]}" if last else None
-            )
-        answer = json.loads(line)
-        if isinstance(answer, dict) and "failed" in answer:
+            answer = self._asked(what)
+        except GoneError as error:
+            answer = {"failed": str(error)}
+        if "failed" in answer:
             raise AttnzooError(
                 f"the {self.word} cannot start: {answer['failed']}",
                 "a base too old for head's benchmarks cannot be compared: take a later one"
@@ -126,6 +125,36 @@ class Side:
                 else None,
             )
         return answer
+
+    def _asked(self, what: str, **about: Any) -> Any:
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        if pipe_in is None or pipe_out is None:
+            raise RuntimeError("the child has no pipes")
+        try:
+            pipe_in.write(json.dumps({"ask": what, **about}) + "\n")
+            pipe_in.flush()
+        except BrokenPipeError:
+            pass  # its last words, if any, are still to be read
+        if not select.select([pipe_out], [], [], self.patience)[0]:
+            self.gone = True
+            raise GoneError(f"its process said nothing for {self.patience:g} seconds")
+        line = pipe_out.readline()
+        if not line.endswith("\n"):
+            self.gone = True
+            raise GoneError(f"its process {self._end()}")
+        return json.loads(line)
+
+    def _end(self) -> str:
+        """How the child came to its end, and its last words, if any."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(self.patience)  # an interpreter closes its files first, and takes its time
+        self._process.kill()  # it may have closed the pipe, and live on
+        code = self._process.wait()
+        how = f"by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"with exit code {code}"
+        with self._talk.open("rb") as talk:
+            talk.seek(self._heard)
+            last = talk.read().decode(errors="replace").strip().splitlines()[-1:]
+        return f"ended {how}, and said: {last[0]}" if last else f"ended {how}"
 
     def close(self) -> None:
         """End the child."""

@@ -49,6 +49,20 @@ def test_output_looks_like_the_skip(name: str, dims: int, size: tuple[int, ...])
         assert output.isfinite().all()
 
 
+# torch's word on `mca`, `sge` and `srm`, which ask nothing for its variance
+@pytest.mark.filterwarnings("ignore:.* degrees of freedom is <= 0:UserWarning")
+@each_form
+def test_takes_an_empty_batch(name: str, dims: int) -> None:
+    for options in ({}, *({option: value} for option, value in CASES[name].others.items())):
+        for training in (False, True):
+            block = make(name, dims=dims, **options).train(training)
+            tensors = [tensor.requires_grad_() for tensor in inputs(name, usual(name, dims), batch=0)]
+            output = block(*tensors)
+            assert output.shape == tensors[0].shape, options
+            output.sum().backward()
+            assert all(value.isfinite().all() for value in block.state_dict().values()), "a norm has averaged nothing"
+
+
 @pytest.mark.parametrize(("name", "dims"), [form for form in FORMS if registry.entry(form[0]).gated])
 def test_any_size_and_width_of_gate_will_do(name: str, dims: int) -> None:
     block = make(name, dims=dims)

@@ -172,6 +172,22 @@ def test_a_plugin_may_import_its_blocks(tmp_path: Path, helper: Path) -> None:
     assert registry.sources("helped") == {"helped": f"installed_helper.py {sha256(helper)}"}
 
 
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("what", ["installed_zoo", "installed_zoo.helper", "installed_zoo.helper as helper"])
+def test_a_plugin_may_import_a_packages_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    (tmp_path / "installed_zoo").mkdir()
+    (tmp_path / "installed_zoo" / "__init__.py").write_text("from . import helper\n")
+    (tmp_path / "installed_zoo" / "helper.py").write_text(PLUGIN.format(name="helped"))
+    (tmp_path / "installed_zoological.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("first", "second"):
+        file = tmp_path / f"{name}.py"
+        file.write_text(f"import {what}\n")
+        assert registry.load_plugin(file).names == ("helped",), "whoever imported it first"
+    file.write_text("import installed_zoological\n")
+    assert refused(lambda: registry.load_plugin(file))[0] == f"`{file}` registers no block"
+
+
 def test_a_plugin_may_name_the_blocks_of_others(tmp_path: Path, helper: Path) -> None:
     file = tmp_path / "mine.py"
     about = "paper='', year=2026, reference=''"
@@ -195,7 +211,10 @@ def test_a_plugin_may_name_the_blocks_of_others(tmp_path: Path, helper: Path) ->
 
 
 def test_a_plugin_that_only_uses_our_classes_registers_no_block(tmp_path: Path, helper: Path) -> None:
-    file = tmp_path / "mine.py"
+    other, file = tmp_path / "other.py", tmp_path / "mine.py"
+    again = "attnzoo.register('se_again', paper='', year=2026, reference='')(SE)\n"
+    other.write_text(f"import attnzoo\nfrom attnzoo.blocks.se import SE\n{again}")
+    registry.load_plugin(other)
     file.write_text("import attnzoo.blocks.ema\nfrom attnzoo.blocks.se import SE\n")
     assert refused(lambda: registry.load_plugin(file))[0] == f"`{file}` registers no block"
 

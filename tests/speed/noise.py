@@ -32,12 +32,16 @@ class Program:
         self.required = required or []
         self.broken: dict[str, str] = {}
         self.tired: dict[str, str] = {}
+        self.fatal: set[str] = set()
+        self.gone = False
         # code and data lie better in one process than in another
         self.luck = {name: math.exp(0.015 * machine.random.standard_normal()) for name in seconds}
         self.name, self.now = "", 0.0
 
     def build(self, name: str) -> tuple[float, str | None]:
+        assert not self.gone, "a process that has ended is asked nothing"
         if name not in self.seconds or name in self.broken:
+            self.gone = name in self.fatal
             return 0.0, self.broken.get(name, f"no `{name}`")
         self.name, self.now = name, self.seconds[name] * self.luck[name]
         return self.now, None
@@ -46,6 +50,7 @@ class Program:
         from benchmarks.gate.run import UnfinishedError
 
         if self.name in self.tired:
+            self.gone = self.name in self.fatal
             raise UnfinishedError(f"at head: {self.tired[self.name]}")
         return list(self.machine.times(self.now * repeat, samples) / repeat)
 
@@ -58,6 +63,7 @@ class Pair:
         self.required: list[str] = []
         self.broken: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self.tired: dict[str, str] = {}  # what head can build and warm up, and no more
+        self.fatal: set[str] = set()  # of these and the broken, what takes its process along
         self.opened = 0
 
     @contextmanager
@@ -65,5 +71,5 @@ class Pair:
         self.opened += 1
         base, head = Program(self.machine, self.base), Program(self.machine, self.head, self.required)
         base.broken, head.broken = self.broken
-        head.tired = self.tired
+        head.tired, base.fatal, head.fatal = self.tired, self.fatal, self.fatal
         yield base, head

@@ -154,6 +154,34 @@ def test_what_breaks_while_it_is_timed_again_fails() -> None:
     assert (row.second, row.failure) == (None, "`x` could not be timed to the end at head: boom")
 
 
+@pytest.mark.parametrize("when", ["built at base", "built at head", "timed"])
+def test_what_takes_a_side_along_has_both_started_anew(when: str) -> None:
+    pair = Pair(0, {"x": 0.001, "y": 0.001}, {"x": 0.001, "y": 0.001})
+    pair.fatal = {"x"}
+    pair.broken = ({"x": "gone"} if when == "built at base" else {}, {"x": "gone"} if when == "built at head" else {})
+    pair.tired = {"x": "gone"} if when == "timed" else {}
+    report = asked(pair)
+    assert [row.word for row in report.rows] == ["no base" if when == "built at base" else "broken", "same"]
+    assert len(report.failures) == 1
+    assert pair.opened == 2
+
+
+def test_what_takes_a_side_along_the_second_time_leaves_the_others_confirmed() -> None:
+    pair = Pair(0, {"x": 0.001, "y": 0.001}, {"x": 0.0013, "y": 0.0013})
+    opened = pair.__call__
+
+    def fatal_the_second_time():
+        if pair.opened:
+            pair.tired, pair.fatal = {"x": "gone"}, {"x"}
+        return opened()
+
+    from benchmarks.gate.run import gate
+
+    report = gate(fatal_the_second_time, ["x", "y"], lambda line: None)
+    assert [row.word for row in report.rows] == ["broken", "slower"]
+    assert pair.opened == 3
+
+
 def test_the_bounds_are_the_sign_tests() -> None:
     from benchmarks.gate.verdict import ALPHA, LOOKS, bounds
 

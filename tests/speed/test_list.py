@@ -84,13 +84,29 @@ def test_a_run_that_measures_nothing_is_refused(word: str) -> None:
     assert refused.value.hint == "leave it out, or leave `benchmarks` out"
 
 
+def test_a_run_without_a_clock_is_refused() -> None:
+    from benchmarks.refusals import check_clock
+
+    check_clock({"benchmark_disable": False}.get)
+    with pytest.raises(AttnzooError) as refused:
+        check_clock({}.get)
+    assert refused.value.message == "benchmarks without pytest-benchmark would measure nothing"
+    assert refused.value.hint == 'leave `-p no:benchmark` out; `pip install ".[test]"` installs it'
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["disable", "skip"])
-def test_pytest_itself_refuses(word: str) -> None:
-    run = ran("-m", "pytest", "benchmarks", f"--benchmark-{word}", "-p", "no:cacheprovider")
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("--benchmark-disable", "`--benchmark-disable` would pass without having measured anything"),
+        ("--benchmark-skip", "`--benchmark-skip` would pass without having measured anything"),
+        ("-pno:benchmark", "benchmarks without pytest-benchmark would measure nothing"),
+    ],
+)
+def test_pytest_itself_refuses(word: str, told: str) -> None:
+    run = ran("-m", "pytest", "benchmarks", word, "-p", "no:cacheprovider")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
-    assert f"`--benchmark-{word}` would pass without having measured anything" in run.stderr
-    assert "hint: leave it out, or leave `benchmarks` out" in run.stderr
+    assert run.stderr.startswith(f"ERROR: {told}\nhint: leave ")
 
 
 @pytest.mark.parametrize(

@@ -103,15 +103,15 @@ def side(monkeypatch: pytest.MonkeyPatch, folder: Path, worker: str, word: str =
 def test_a_side_that_dies_says_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dies = "import sys; print('first', file=sys.stderr); sys.exit('no memory')"
     assert refused(side, monkeypatch, tmp_path, dies) == (
-        "the head's process ended while starting",
-        "it said: no memory",
+        "the head cannot start: its process ended with exit code 1, and said: no memory",
+        None,
     )
 
 
 def test_a_side_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert refused(side, monkeypatch, tmp_path, "import time; time.sleep(60)", patience=0.2) == (
-        "the head said nothing for 0.2 seconds while starting",
-        "see what hangs there",
+        "the head cannot start: its process said nothing for 0.2 seconds",
+        None,
     )
 
 
@@ -203,6 +203,60 @@ def test_what_fails_after_its_warming_up_leaves_the_side_alive(drawn: Path, tmp_
             head.time(5, 1)
         assert head.build("sleep")[1] is None
         assert len(head.time(5, 1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        ("os._exit(3)", "its process ended with exit code 3"),
+        ("sys.exit('no memory')", "its process ended with exit code 1, and said: no memory"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "its process ended by signal 9 (Killed)"),
+        ("time.sleep(60)", "its process said nothing for 2 seconds"),
+    ],
+)
+def test_a_benchmark_that_takes_its_side_along(drawn: Path, tmp_path: Path, death: str, told: str) -> None:
+    from benchmarks.gate.run import UnfinishedError
+    from benchmarks.gate.side import Side
+
+    planted = f"""
+import os, signal, sys
+calls = iter(range(10))
+CALLS["early"] = lambda: {death}
+CALLS["late"] = lambda: next(calls) < 8 or {death}
+print("talk before is of no benchmark", file=sys.stderr)"""
+    add(drawn, CASES, planted)
+    with closing(Side("head", drawn, drawn, tmp_path / "scratch")) as head:
+        head.patience = 2.0
+        assert head.build("late")[1] is None
+        assert not head.gone
+        with pytest.raises(UnfinishedError) as unfinished:
+            head.time(5, 1)
+        assert (str(unfinished.value), head.gone) == (f"at head: {told}", True)
+    with closing(Side("head", drawn, drawn, tmp_path / "scratch")) as head:
+        head.patience = 2.0
+        assert (head.build("early"), head.gone) == ((0.0, told), True)
+
+
+def test_a_benchmark_that_dies_fails_by_name_and_the_others_are_timed(
+    drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from benchmarks.gate.__main__ import main
+
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    add(drawn, CASES, "import attnzoo\nCALLS = {'dies': lambda: attnzoo.live(), **CALLS}")
+    add(drawn, "attnzoo/__init__.py", "def live(): pass")
+    git(drawn, "commit", "-q", "-a", "-m", "it lives")
+    add(drawn, "attnzoo/__init__.py", "import os\nlives = [0] * 8\ndef live(): lives.pop() if lives else os._exit(3)")
+    written = tmp_path / "gate.json"
+    assert main(["--against", "HEAD", "--json", str(written)], root=drawn) == 1
+    printed, said = capsys.readouterr()
+    assert "FAILED: `dies` could not be timed to the end at head: its process ended with exit code 3\n" in printed
+    assert printed.endswith("The gate fails: 1 of what it asks is not so.\n")
+    assert [(row["name"], row["first"] is None) for row in json.loads(written.read_text())["rows"]] == [
+        ("dies", True),
+        ("sleep", False),
+    ]
+    assert "2 of 2: sleep" in said
 
 
 def test_a_definition_that_raises_on_both_sides_fails(

@@ -9,6 +9,7 @@ from attnzoo import recipe as recipes
 from attnzoo import registry, spec
 from attnzoo.cli import main
 from attnzoo.errors import AttnzooError
+from attnzoo.measure import comparison
 from attnzoo.workflows import bench as workflow
 
 QUICK = ("--image-size", "16", "--device", "cpu", "--iterations", "2")
@@ -95,11 +96,28 @@ def test_what_cannot_be_drawn(words: tuple[str, ...], message: str, capsys: pyte
     assert err.endswith(f"error: {message}\n")
 
 
-def test_what_is_removed_is_told_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflow, "compare", lambda *_, **__: pytest.fail("nothing is measured in vain"))
-    targets = workflow.arm_targets(recipes.load("smoke"), spec.parse_arms("se"), (16, 16))
-    with pytest.raises(AttnzooError, match="`none` has fewer parameters than `se`"):
-        workflow.bench(targets[::-1], drawn=True)
+def test_what_cannot_be_drawn_is_told_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "latency", lambda *_, **__: pytest.fail("nothing is timed in vain"))
+    smoke, arms = recipes.load("smoke"), spec.parse_arms("identity,se")
+    none, identity, se = workflow.arm_targets(smoke, arms, (32, 32))
+    smaller = workflow.arm_targets(smoke, arms, (16, 16))[1]  # as many parameters, and fewer positions
+    for targets, told in (
+        ((se, none), "`--plot` draws what is added, and `none` has fewer parameters than `se`"),
+        ((none, smaller), "`--plot` draws what is added, and `identity` has fewer multiply-adds than `none`"),
+        ((identity,), "`--plot` draws what is added to the first, and there is one"),
+    ):
+        with pytest.raises(AttnzooError) as refused:
+            workflow.bench(targets, device="cpu", drawn=True)
+        assert refused.value.message == told
+
+
+def test_numbers_outlive_a_picture_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.svg").mkdir()
+    words = ("smoke", "--attention", "se", *QUICK, "--no-training", "--json", "--plot", str(tmp_path / "a.svg"))
+    code, out, err = run(capsys, *words)
+    assert [row["name"] for row in json.loads(out)] == ["none", "se"]
+    assert code == 2
+    assert err.endswith(f"error: `{tmp_path / 'a.svg'}`: Is a directory\nhint: check the path and its permissions\n")
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,15 @@ COUNTS = {"params": "parameters", "macs": "multiply-adds"}
 def check_added(rows: Sequence[Mapping[str, Any]]) -> None:
     """What is removed has no place on a logarithmic scale, and would be drawn as if nothing were added.
 
-    Rows that have no multiply-adds yet are judged by their parameters.
-
     Raises:
-        AttnzooError: One has fewer than the first.
+        AttnzooError: One has fewer parameters or multiply-adds than the first, or there is no other.
     """
     first, *others = rows
+    if not others:
+        raise AttnzooError("`--plot` draws what is added to the first, and there is one", "name another beside it")
     for row in others:
         for key, name in COUNTS.items():
-            if key in row and row[key] < first[key]:
+            if row[key] < first[key]:
                 raise AttnzooError(
                     f"`--plot` draws what is added, and `{row['name']}` has fewer {name} than `{first['name']}`",
                     "name the smallest first",
@@ -36,7 +36,7 @@ def overhead(rows: Sequence[Mapping[str, Any]], kind: str) -> bytes:
     """What attentions add to a host, a line each in the order of the rows: three panels with one scale each.
 
     Raises:
-        AttnzooError: One has fewer parameters or multiply-adds than the first.
+        AttnzooError: As `check_added`.
     """
     check_added(rows)
     with style():

@@ -15,7 +15,7 @@ from attnzoo.workflows.report.drawing import image_score
 from attnzoo.workflows.report.folder import Folder
 from attnzoo.workflows.report.kept import Kept
 from attnzoo.workflows.report.looking import outlines, photo, predict
-from attnzoo.workflows.report.picks import Pick, Picks, image_dice, pick
+from attnzoo.workflows.report.picks import Pick, Picks, changes, image_dice, pick
 
 _ROUNDING = 0.02  # in the Dice of an image, by another device or number of threads
 
@@ -44,7 +44,7 @@ class Cases:
 def cases(
     folder: Folder, reference: str, *, data: Path | None = None, device: str = "auto", say: Say = lambda line: None
 ) -> Cases:
-    """Pick by the reference arm's first seed, predict what is not kept already, and keep it.
+    """Pick by the arms' first seeds, predict what is not kept already, and keep it.
 
     Weights or data that are gone are a gap in words; what was kept of them before is shown.
 
@@ -52,7 +52,7 @@ def cases(
         AttnzooError: `data` was named, and is not the data that the runs were tested on.
     """
     runs = {run.arm: run for arm in folder.arms if (run := folder.first(arm)) is not None}
-    chosen = _picks(runs[reference])
+    chosen = _picks(runs, reference)
     example = _example(runs[reference])
     wanted = tuple(dict.fromkeys([*(one.image for one in chosen.picks), *([example] if example else [])]))
     kept = Kept.open(folder.path / "report" / "cases", folder.record["data"]["digest"])
@@ -75,8 +75,10 @@ def cases(
     return replace(found, gaps=(*gaps, *_unlike(found)))
 
 
-def _picks(run: Finished) -> Picks:
-    return pick(run.images, image_dice(run.matrices), run.result.classes[1:])
+def _picks(runs: Mapping[str, Finished], reference: str) -> Picks:
+    dice = {arm: image_dice(run.matrices) for arm, run in runs.items()}
+    changed = changes(dice[reference], dice.values())
+    return pick(runs[reference].images, dice[reference], runs[reference].result.classes[1:], changed)
 
 
 def _example(run: Finished) -> str | None:

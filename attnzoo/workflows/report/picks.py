@@ -1,13 +1,13 @@
-"""Which test images are shown: picked by rule from the reference arm's scores, never by eye. Pure."""
+"""Which test images are shown: picked by rule from scores, never by eye. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-MOST = 12  # images on a page; picks beyond are named, and not drawn
+FOR_CLASSES = 6  # images on a page beside three of all, which many classes would crowd out; what is beyond is named
 
 Which = Literal["best", "median", "worst"]
 
@@ -59,25 +59,40 @@ def image_dice(matrices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return dice[:, 1:]
 
 
-def pick(names: Sequence[str], dice: npt.NDArray[np.float64], classes: Sequence[str], most: int = MOST) -> Picks:
-    """Best, median and worst of all images, then each class's worst, then each class's median, up to `most` images.
+def changes(reference: npt.NDArray[np.float64], others: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """By how much each class's mean Dice differs most from the reference arm's; 0 where no truth has the class."""
+    most = np.zeros(reference.shape[1])
+    for dice in others:
+        most = np.fmax(most, np.abs(_means(dice, 0) - _means(reference, 0)))
+    return most
 
-    An image's score is the mean Dice over the classes in its truth; one without any is no candidate. Of equals the
-    first by name is taken; the median is the lower one.
+
+def pick(
+    names: Sequence[str],
+    dice: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    changed: npt.NDArray[np.float64],
+    most: int = FOR_CLASSES,
+) -> Picks:
+    """Best, median and worst of all images, then each class's worst and median, up to `most` images for classes.
+
+    The class that changes most comes first. An image's score is the mean Dice over the classes in its truth; one
+    without any is no candidate. Of equals the first by name is taken; the median is the lower one.
 
     Args:
         names: Of the images.
-        dice: As `image_dice` gives it.
+        dice: The reference arm's, as `image_dice` gives it.
         classes: The foreground's names.
+        changed: As `changes` gives it; of equals the first class is taken.
+        most: Images that no rule for all images has chosen.
     """
-    defined = ~np.isnan(dice)
-    overall = np.where(defined.any(1), np.nansum(dice, 1) / np.maximum(defined.sum(1), 1), np.nan)
+    overall = _means(dice, 1)
     wanted: list[tuple[Which, str | None, npt.NDArray[np.float64]]]
     wanted = [(which, None, overall) for which in ("best", "median", "worst")]
-    wanted += [("worst", name, dice[:, index]) for index, name in enumerate(classes)]
-    wanted += [("median", name, dice[:, index]) for index, name in enumerate(classes)]
+    order = np.argsort(-changed, kind="stable").tolist()
+    wanted += [(which, classes[index], dice[:, index]) for index in order for which in ("worst", "median")]
     chosen: dict[str, list[Rule]] = {}
-    left_out = []
+    left_out, crowded, room = [], [], most
     for which, of, scores in wanted:
         found = _find(which, scores, names)
         if found is None:
@@ -85,11 +100,21 @@ def pick(names: Sequence[str], dice: npt.NDArray[np.float64], classes: Sequence[
                 left_out.append(f"no test image has {of or 'a class'} in its truth")
             continue
         rule = Rule(which, of, float(scores[found]))
-        if names[found] in chosen or len(chosen) < most:
-            chosen.setdefault(names[found], []).append(rule)
-        else:
-            left_out.append(f"no room for the image that is {rule}")
+        if of is not None and names[found] not in chosen:
+            if not room:
+                crowded.append(str(rule))
+                continue
+            room -= 1
+        chosen.setdefault(names[found], []).append(rule)
+    if crowded:
+        left_out.append(f"no room for the images that are {', '.join(crowded)}")
     return Picks(tuple(Pick(image, tuple(rules)) for image, rules in chosen.items()), tuple(left_out))
+
+
+def _means(dice: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+    """Over images or classes; NaN where there is nothing to average."""
+    defined = (~np.isnan(dice)).sum(axis)
+    return np.where(defined > 0, np.nansum(dice, axis) / np.maximum(defined, 1), np.nan)
 
 
 def _find(which: Which, scores: npt.NDArray[np.float64], names: Sequence[str]) -> int | None:

@@ -16,7 +16,7 @@ from attnzoo.workflows.report.cases import Cases
 from attnzoo.workflows.report.drawing import ERRORS, hexadecimal, image_score, overlaid, painted
 from attnzoo.workflows.report.folder import Folder
 from attnzoo.workflows.report.kept import encoded
-from attnzoo.workflows.report.picks import MOST, Pick
+from attnzoo.workflows.report.picks import FOR_CLASSES, Pick
 
 COLUMNS = 6  # of the figure for a paper
 WIDE = 1400  # pixels of a figure of photographs on the page
@@ -66,7 +66,8 @@ def cases(cases: Cases, folder: Folder, reference: str, out: Path) -> Section | 
     words = (
         f"Test images picked by rule, not by eye, from the Dice of `{reference}` at seed {cases.runs[reference].seed}: "
         "the best, median and worst of all by the mean over the classes in the image's truth, then the worst and the "
-        f"median of each class, up to {MOST} images. Predictions are those of every arm's first seed "
+        f"median of single classes, up to {FOR_CLASSES} images, beginning with the class whose mean Dice differs most "
+        f"between an arm and `{reference}`. Predictions are those of every arm's first seed "
         f"({', '.join(map(str, seeds))}).",
         "Attention maps are coloured from the smallest number of the map (violet) to its largest (yellow), each by its "
         "own scale, which is written below it.",
