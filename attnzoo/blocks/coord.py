@@ -1,6 +1,5 @@
 """Coordinate attention: Hou et al., CVPR 2021."""
 
-from functools import reduce
 from typing import ClassVar, Literal
 
 import torch
@@ -9,6 +8,7 @@ from torch.nn import functional as F
 
 from attnzoo.blocks._parts import BATCH_NORM, CONV
 from attnzoo.errors import AttnzooError
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 LEAST = 8
@@ -58,20 +58,26 @@ class CoordinateAttention(nn.Module):
                 f"`reduction` is 1 or more; the bottleneck is at least {LEAST} wide",
             )
         inner = max(LEAST, channels // reduction)
+        axes = range(2, 2 + dims)
+        self.across = [[other for other in axes if other != axis] for axis in axes]
         # over a line; but Conv1d and its norm take twice their time on the CPU
         self.conv1 = CONV[dims](channels, inner, 1)
         self.bn1 = BATCH_NORM[dims](inner)
         self.along = nn.ModuleList(CONV[dims](inner, channels, 1) for _ in range(dims))
 
+    @fused("factor")
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        axes = range(2, x.ndim)
-        means = [x.mean([other for other in axes if other != axis], keepdim=True) for axis in axes]  # (B, C, H, 1), …
-        line = torch.cat([mean.transpose(2, axis) for mean, axis in zip(means, axes, strict=True)], 2)  # (B, C, ΣS, 1)
+        means = [x.mean(axes, keepdim=True) for axes in self.across]  # (B, C, H, 1), (B, C, 1, W), …
+        line = torch.cat([mean.transpose(2, axis) for axis, mean in enumerate(means, 2)], 2)  # (B, C, ΣS, 1)
         line = F.hardswish(self.bn1(self.conv1(line)))  # (B, c, ΣS, 1)
-        parts = zip(self.along, torch.split(line, list(x.shape[2:]), 2), axes, strict=True)
-        factors = [conv(part).sigmoid().transpose(2, axis) for conv, part, axis in parts]  # (B, C, H, 1), …
-        product: Tensor = reduce(torch.mul, factors)
+        parts = line.split_with_sizes(x.shape[2:], 2)  # (B, c, H, 1), (B, c, W, 1), …
+        factors = []
+        for place, conv in enumerate(self.along):
+            factors.append(conv(parts[place]).sigmoid().transpose(2, 2 + place))  # (B, C, H, 1), (B, C, 1, W), …
+        product: Tensor = factors[0]
+        for factor in factors[1:]:
+            product = product * factor
         return product  # (B, C, *S)

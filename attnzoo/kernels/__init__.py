@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from types import ModuleType
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -26,11 +27,13 @@ from attnzoo.errors import AttnzooError, listing
 Word = Literal["auto", "readable", "torch", "triton"]
 Form = Callable[..., Tensor]
 ENVIRONMENT = "ATTNZOO_KERNELS"
+TENSORS = (Tensor, torch.nn.Parameter)
 LARGE = 2**16  # numbers of a map; below, what counts is how many operators start
 
 # plain globals: a compiled graph must be able to guard on them
 _said: dict[object, Word] = {}  # by all who are within `use`, in any thread; the last one counts
 _environment: Word | None = None
+_kernels: dict[str, ModuleType] | None = None  # from the first call on: importing a block loads no kernel
 
 # what a module holds where someone listens, or put a forward of one's own in its place
 WATCHED = ("forward", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -85,15 +88,22 @@ def fused(name: str) -> Callable[[Form], Form]:
 
 
 def _form(name: str, block: Any, inputs: tuple[Tensor, ...]) -> Form | None:
-    word = chosen()
-    if word == "readable" or not _plain(inputs):
+    global _kernels
+    word, compiling = chosen(), torch.compiler.is_compiling()
+    if word == "readable" or not (compiling or _plain(word, *inputs)):
         return None
-    from attnzoo.kernels import cbam, ema, gate, scse  # at the first call: importing a block loads no kernel
+    if compiling:  # a graph would be bound to whether somebody has called before
+        kernels = _loaded()
+    else:  # the imports by themselves would take as long as all the other questions
+        kernels = _kernels = _kernels or _loaded()
+    form: Form | None = kernels[name].form(word, block, *inputs)
+    return form
 
-    forms: dict[str, Callable[..., Form | None]] = {
-        "cbam": cbam.form, "ema": ema.form, "gate": gate.form, "scse": scse.form
-    }  # fmt: skip
-    return forms[name](word, block, *inputs)
+
+def _loaded() -> dict[str, ModuleType]:
+    from attnzoo.kernels import cbam, ema, factor, gate, scse
+
+    return {"cbam": cbam, "ema": ema, "factor": factor, "gate": gate, "scse": scse}
 
 
 def watched(module: torch.nn.Module) -> bool:
@@ -107,13 +117,17 @@ def large(word: str, x: Tensor) -> bool:
     return not torch.compiler.is_compiling() and (word != "auto" or x.numel() >= LARGE)
 
 
-def _plain(inputs: tuple[Tensor, ...]) -> bool:
-    """Whether this is an ordinary call, or one that torch compiles or exports: nothing else that rewrites operators."""
-    if torch.compiler.is_compiling():
-        return True
+def _plain(word: Word, x: Tensor, *others: Tensor) -> bool:
+    """Whether this is an ordinary call, which nothing rewrites, on a map where a form may pay.
+
+    Small maps are sent away first, since there the question itself takes a noticeable part of the time.
+    """
+    if type(x) not in TENSORS or torch._C._get_tracing_state() is not None:
+        return False
+    if word == "auto" and x.is_cpu and x.numel() < LARGE:
+        return False
     return (
-        all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in inputs)
-        and torch._C._get_tracing_state() is None
+        all(type(other) in TENSORS for other in others)
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
     )

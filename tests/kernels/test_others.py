@@ -1,4 +1,4 @@
-"""The faster forms of CBAM, the gate and scSE: the block's numbers, where they serve, and where they step back."""
+"""The faster forms of CBAM, the gate, scSE and `coord`: the block's numbers, where they serve and where they do not."""
 
 import copy
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from attnzoo import kernels, registry
-from attnzoo.kernels import cbam, gate, scse
+from attnzoo.kernels import cbam, factor, gate, scse
 
-FORMS: dict[str, Any] = {"cbam": cbam, "gate": gate, "scse": scse}
+FORMS: dict[str, Any] = {"cbam": cbam, "coord": factor, "gate": gate, "scse": scse}
 SHAPE = (2, 32, 9, 11)
 
 
@@ -138,12 +138,50 @@ def test_scse_with_a_gradient_or_a_sum_is_the_readable_one() -> None:
         assert scse.form("auto", block, x) is None
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_coord_is_the_same_to_the_bit_and_in_layout(layout: torch.memory_format, mixed: bool) -> None:
+    block, (x,) = made("coord")
+    block, x = block.float(), x.float().contiguous(memory_format=layout)
+    before = x.clone()
+    with torch.no_grad(), torch.autocast("cpu", enabled=mixed):
+        found = factor.form("torch", block, x)(block, x)  # type: ignore[misc]
+        expected = x * block.weights(x)
+    assert torch.equal(x, before)
+    assert torch.equal(found, expected)
+    assert (found.dtype, found.stride()) == (expected.dtype, expected.stride())
+
+
+def test_coord_makes_one_map_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, (x,) = made("coord")
+    made_here: list[Tensor] = []
+    weights = type(block).weights
+    monkeypatch.setattr(type(block), "weights", lambda *inputs: made_here.append(weights(*inputs)) or made_here[-1])
+    with torch.no_grad(), kernels.use("torch"):
+        assert block(x) is made_here[0]
+
+
+def test_coord_with_a_gradient_or_weights_of_another_is_the_readable_one() -> None:
+    block, (x,) = made("coord")
+    assert factor.form("torch", block, x) is None
+    with torch.no_grad():
+        assert factor.form("torch", block, x) is not None
+        assert factor.form("auto", block, x) is None
+        kept = block.weights(x)
+        block.weights = lambda x: kept
+        assert factor.form("torch", block, x) is None
+
+
 @pytest.mark.parametrize("name", FORMS)
-def test_large_maps_take_the_form_and_named_inputs_do_not(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_maps_take_the_form_small_ones_and_named_inputs_do_not(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     block, inputs = made(name)
     asked: list[str] = []
-    monkeypatch.setattr(kernels, "LARGE", 1)
     monkeypatch.setattr(FORMS[name], "form", lambda word, *_: asked.append(word))
+    block(*inputs)
+    assert asked == []  # of a small map nothing is asked
+    monkeypatch.setattr(kernels, "LARGE", 1)
     block(*inputs)
     assert asked == ["auto"]
     if name == "gate":

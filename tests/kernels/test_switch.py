@@ -102,6 +102,7 @@ def test_a_decorated_forward_is_itself_under_readable(monkeypatch: pytest.Monkey
         return (lambda _block, x: 3 * x) if word == "torch" else None
 
     monkeypatch.setattr(ema, "form", form)
+    monkeypatch.setattr(kernels, "LARGE", 1)
     block, x = Doubled(), torch.ones(1)
     assert Doubled.forward.__doc__ == "Readable."
     for word, expected in (("readable", 2), ("auto", 2), ("torch", 3), ("triton", 2)):
@@ -145,3 +146,16 @@ def test_a_graph_may_be_compiled_before_anything_was_asked(unasked: pytest.Monke
     torch.compiler.reset()
     compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), block(x))
+
+
+def test_a_graph_is_not_bound_to_who_called_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, x = EMA(8, groups=4).eval(), torch.randn(2, 8, 6, 5)
+    monkeypatch.setattr(kernels, "_kernels", None)
+    torch.compiler.reset()
+    compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
+    with kernels.use("torch"), torch._dynamo.config.patch(error_on_recompile=True):
+        first = compiled(x)
+        assert kernels._kernels is None
+        torch.testing.assert_close(block(x), first)
+        assert kernels._kernels is not None
+        assert torch.equal(compiled(x), first)

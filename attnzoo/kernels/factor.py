@@ -1,0 +1,25 @@
+"""The skip multiplied into its factor, where nobody asks for a gradient: the same bits, and no third map is made.
+
+For blocks whose `weights` makes a map that nobody else holds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnzoo.kernels import large
+
+
+def form(word: str, block: Any, x: Tensor) -> Callable[..., Tensor] | None:
+    """What can serve the block's forward on this map, if anything."""
+    if torch.is_grad_enabled() or "weights" in block.__dict__:
+        return None
+    return _into if large(word, x) else None
+
+
+def _into(block: Any, x: Tensor) -> Tensor:
+    factor: Tensor = block.weights(x)
+    alike = factor.dtype == x.dtype and factor.shape == x.shape and factor.stride() == x.stride()
+    return factor.mul_(x) if alike else x * factor  # which has the skip's layout, and the wider of two dtypes
