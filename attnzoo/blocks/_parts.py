@@ -67,6 +67,14 @@ def means_along(x: Tensor, axis: int) -> Tensor:
     return x.mean(others, keepdim=True)
 
 
+def positions(x: Tensor) -> int:
+    """Of a channel."""
+    number = 1
+    for edge in x.shape[2:]:
+        number *= edge
+    return number
+
+
 def perceptron(channels: int, inner: int, dims: int) -> nn.Sequential:
     """Two layers on each position alone, each with a norm: a branch of `ms_cam`, `aff` and `iaff`."""
     return nn.Sequential(

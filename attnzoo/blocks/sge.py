@@ -1,12 +1,11 @@
 """Spatial group-wise enhance (SGE): Li et al., 2019."""
 
-import math
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from attnzoo.blocks._parts import grouping
+from attnzoo.blocks._parts import grouping, positions
 from attnzoo.errors import divisors
 from attnzoo.registry import check_form, register
 
@@ -63,7 +62,7 @@ class SGE(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        axes, count = list(range(2, x.ndim)), math.prod(x.shape[2:])
+        axes, count = list(range(2, x.ndim)), positions(x)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         products = torch.unflatten(wide * wide.mean(axes, keepdim=True), 1, (self.groups, -1))  # (B, G, c, *S)
         resemblance = products.sum(2)  # (B, G, *S)

@@ -6,7 +6,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from attnzoo.blocks._parts import positions
 from attnzoo.errors import AttnzooError
+from attnzoo.kernels import fused
 from attnzoo.registry import check_form, register
 
 
@@ -49,16 +51,23 @@ class SimAM(nn.Module):
             raise AttnzooError(f"`simam` cannot divide with e_lambda={e_lambda}", "`e_lambda` is above 0, as 0.0001 is")
         self.e_lambda = e_lambda
 
+    @fused("simam")
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        axes = list(range(2, x.ndim))
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        squares = (wide - wide.mean(axes, keepdim=True)).square()  # (B, C, *S)
-        variance = squares.sum(axes, keepdim=True) / max(math.prod(x.shape[2:]) - 1, 1)  # (B, C, 1, 1)
-        importance = squares * (0.25 / (variance + self.e_lambda)) + 0.5  # (B, C, *S)
+        squares = (wide - self.means(wide)).square()  # (B, C, *S)
+        importance = squares * self.inverse(squares) + 0.5  # (B, C, *S)
         return importance.sigmoid().to(x.dtype)
+
+    def means(self, x: Tensor) -> Tensor:
+        return x.mean(list(range(2, x.ndim)), keepdim=True)  # (B, C, 1, 1)
+
+    def inverse(self, squares: Tensor) -> Tensor:
+        """What a square about the mean is multiplied by: 1 over four times the variance and λ."""
+        variance = squares.sum(list(range(2, squares.ndim)), keepdim=True) / max(positions(squares) - 1, 1)
+        return 0.25 / (variance + self.e_lambda)  # (B, C, 1, 1)
 
     def extra_repr(self) -> str:
         return f"e_lambda={self.e_lambda}"

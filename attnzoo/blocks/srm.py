@@ -1,12 +1,11 @@
 """Style-based recalibration module (SRM): Lee et al., ICCV 2019."""
 
-import math
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from attnzoo.blocks._parts import BATCH_NORM
+from attnzoo.blocks._parts import BATCH_NORM, positions
 from attnzoo.registry import check_form, register
 
 EPSILON = 1e-5  # the authors'
@@ -57,7 +56,7 @@ class SRM(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        axes, count = list(range(2, x.ndim)), math.prod(x.shape[2:])
+        axes, count = list(range(2, x.ndim)), positions(x)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(wide, axes, correction=min(1, count - 1), keepdim=True)  # (B, C, 1, 1), both
         style = torch.stack([mean, (variance + EPSILON).sqrt()], -1).to(x.dtype)  # (B, C, 1, 1, 2)

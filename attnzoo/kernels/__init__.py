@@ -101,9 +101,9 @@ def _form(name: str, block: Any, inputs: tuple[Tensor, ...]) -> Form | None:
 
 
 def _loaded() -> dict[str, ModuleType]:
-    from attnzoo.kernels import cbam, ema, factor, gate, scse
+    from attnzoo.kernels import cbam, ema, factor, gate, scse, simam
 
-    return {"cbam": cbam, "ema": ema, "factor": factor, "gate": gate, "scse": scse}
+    return {"cbam": cbam, "ema": ema, "factor": factor, "gate": gate, "scse": scse, "simam": simam}
 
 
 def watched(module: torch.nn.Module) -> bool:

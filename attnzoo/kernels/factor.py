@@ -16,10 +16,14 @@ def form(word: str, block: Any, x: Tensor) -> Callable[..., Tensor] | None:
     """What can serve the block's forward on this map, if anything."""
     if torch.is_grad_enabled() or "weights" in block.__dict__:
         return None
-    return _into if large(word, x) else None
+    return _weighed if large(word, x) else None
 
 
-def _into(block: Any, x: Tensor) -> Tensor:
-    factor: Tensor = block.weights(x)
+def _weighed(block: Any, x: Tensor) -> Tensor:
+    return into(block.weights(x), x)
+
+
+def into(factor: Tensor, x: Tensor) -> Tensor:
+    """x times a factor that nobody else holds, and that is overwritten where it can be."""
     alike = factor.dtype == x.dtype and factor.shape == x.shape and factor.stride() == x.stride()
     return factor.mul_(x) if alike else x * factor  # which has the skip's layout, and the wider of two dtypes

@@ -1,4 +1,4 @@
-"""The faster forms of CBAM, the gate, scSE and `coord`: the block's numbers, where they serve and where they do not."""
+"""The faster forms of other blocks than EMA: the block's numbers, where they serve, and where they step back."""
 
 import copy
 from collections.abc import Callable
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from attnzoo import kernels, registry
-from attnzoo.kernels import cbam, factor, gate, scse
+from attnzoo.kernels import cbam, factor, gate, scse, simam
 
-FORMS: dict[str, Any] = {"cbam": cbam, "coord": factor, "gate": gate, "scse": scse}
+FORMS: dict[str, Any] = {"cbam": cbam, "coord": factor, "gate": gate, "scse": scse, "simam": simam}
+OVERWRITING = ("coord", "simam")
 SHAPE = (2, 32, 9, 11)
 
 
@@ -138,38 +139,45 @@ def test_scse_with_a_gradient_or_a_sum_is_the_readable_one() -> None:
         assert scse.form("auto", block, x) is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_coord_is_the_same_to_the_bit_and_in_layout(layout: torch.memory_format, mixed: bool) -> None:
-    block, (x,) = made("coord")
-    block, x = block.float(), x.float().contiguous(memory_format=layout)
+@pytest.mark.parametrize("name", OVERWRITING)
+def test_what_overwrites_its_factor_has_the_same_bits_and_layout(
+    name: str, mixed: bool, layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    block, (x,) = made(name)
+    block, x = block.to(dtype), x.to(dtype).contiguous(memory_format=layout)
     before = x.clone()
     with torch.no_grad(), torch.autocast("cpu", enabled=mixed):
-        found = factor.form("torch", block, x)(block, x)  # type: ignore[misc]
+        found = FORMS[name].form("torch", block, x)(block, x)
         expected = x * block.weights(x)
     assert torch.equal(x, before)
     assert torch.equal(found, expected)
     assert (found.dtype, found.stride()) == (expected.dtype, expected.stride())
 
 
-def test_coord_makes_one_map_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    block, (x,) = made("coord")
-    made_here: list[Tensor] = []
-    weights = type(block).weights
-    monkeypatch.setattr(type(block), "weights", lambda *inputs: made_here.append(weights(*inputs)) or made_here[-1])
+@pytest.mark.parametrize("name", OVERWRITING)
+def test_what_overwrites_its_factor_makes_a_map_less(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    block, (x,) = made(name)
+    factors: list[Tensor] = []
+    into = factor.into
+    monkeypatch.setattr(FORMS[name], "into", lambda one, x: factors.append(one) or into(one, x))
     with torch.no_grad(), kernels.use("torch"):
-        assert block(x) is made_here[0]
+        assert block(x) is factors[0]
 
 
-def test_coord_with_a_gradient_or_weights_of_another_is_the_readable_one() -> None:
-    block, (x,) = made("coord")
-    assert factor.form("torch", block, x) is None
+@pytest.mark.parametrize("name", OVERWRITING)
+def test_nothing_is_overwritten_for_a_gradient_or_where_weights_are_another_s(name: str) -> None:
+    block, (x,) = made(name)
+    form = FORMS[name].form
+    assert form("torch", block, x) is None
     with torch.no_grad():
-        assert factor.form("torch", block, x) is not None
-        assert factor.form("auto", block, x) is None
+        assert form("torch", block, x) is not None
+        assert form("auto", block, x) is None
         kept = block.weights(x)
         block.weights = lambda x: kept
-        assert factor.form("torch", block, x) is None
+        assert form("torch", block, x) is None
 
 
 @pytest.mark.parametrize("name", FORMS)

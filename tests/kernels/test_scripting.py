@@ -18,7 +18,7 @@ CASES = [(name, options) for name in FUSED for options in OPTIONS.get(name, [{}]
 
 
 def test_blocks_with_faster_forms_are_found() -> None:
-    assert {"cbam", "coord", "ema", "gate", "scse"} <= {*FUSED}
+    assert {"cbam", "coord", "ema", "gate", "scse", "simam"} <= {*FUSED}
 
 
 @pytest.mark.parametrize("dims", [2, 3])
