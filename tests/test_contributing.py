@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 
 from attnzoo import UNet, hosts, insert, insertions, maps, registry, sites
 
-PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TESTS = Path(__file__).parent
+PAGE = (TESTS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -49,3 +51,17 @@ def test_a_network_that_is_taught_is_a_host(tmp_path: Path, monkeypatch: pytest.
     with maps(model) as shown:
         assert model(torch.randn(2, 3, 16, 16)).shape == (2, 2, 16, 16)
     assert list(shown) == [("encoder1", "ema:groups=auto"), ("skip1", "gate")]
+
+
+def test_the_environment_for_nnunet_has_what_its_tests_need() -> None:
+    script = (TESTS / "environments/nnunet.sh").read_text(encoding="utf-8")
+    read = ("conftest.py", "hosts/promises.py", "hosts/test_nnunet.py")
+    code = "\n".join((TESTS / name).read_text(encoding="utf-8") for name in read)
+    imported = set(re.findall(r"^ *(?:import|from) (\w+)", code, re.MULTILINE))
+    project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    offered = {re.split(r"[>=\[]", line)[0] for line in (*extras["test"], *extras["onnx"])}
+    needed = {name for name in offered if name.replace("-", "_") in imported}
+    assert "-n" in project["tool"]["pytest"]["ini_options"]["addopts"]  # an option of pytest-xdist
+    assert needed | {"pytest-xdist"} <= {*re.findall(r"[\w-]+", script)}
+    assert {"hypothesis", "pytest"} <= needed

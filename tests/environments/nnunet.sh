@@ -17,7 +17,7 @@ else
 fi
 python=$folder/bin/python
 [ -x "$python" ] || python3 -m venv "$folder"
-"$python" -m pip install --quiet dynamic-network-architectures pytest onnx onnxruntime onnxscript
+"$python" -m pip install --quiet dynamic-network-architectures pytest pytest-xdist hypothesis onnx onnxruntime onnxscript
 "$python" -m pip install --quiet --no-deps --editable "$repository"
 cd "$repository"
 "$python" -m pytest tests/hosts/test_nnunet.py -m "slow or not slow" "$@"
