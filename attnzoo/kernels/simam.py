@@ -1,4 +1,4 @@
-"""SimAM in place, where nobody asks for a gradient: the same bits, in one map instead of seven."""
+"""SimAM in place, where nobody asks for a gradient: the same bits, in one map instead of six."""
 
 from collections.abc import Callable
 from typing import Any
