@@ -68,7 +68,7 @@ def means_along(x: Tensor, axis: int) -> Tensor:
 
 
 def positions(x: Tensor) -> int:
-    """Of a channel."""
+    """How many a channel has; `math.prod` is not in TorchScript's part of Python."""
     number = 1
     for edge in x.shape[2:]:
         number *= edge

@@ -59,6 +59,7 @@ class CoordinateAttention(nn.Module):
             )
         inner = max(LEAST, channels // reduction)
         axes = range(2, 2 + dims)
+        # listed once: at each call that is 2 % of a small map's time
         self.across = [[other for other in axes if other != axis] for axis in axes]
         # over a line; but Conv1d and its norm take twice their time on the CPU
         self.conv1 = CONV[dims](channels, inner, 1)

@@ -69,8 +69,7 @@ class ELA(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         factor = x.new_ones(())
-        axes = range(2, x.ndim)
-        for axis in axes:
+        for axis in range(2, x.ndim):
             strip = means_along(x, axis)  # (B, C, 1, S_axis)
             convolved = self.conv(strip.flatten(2))  # (B, C, S_axis)
             # the module would refuse groups of one value, where the norm is its bias

@@ -82,8 +82,7 @@ class SCSA(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         spatial = x.new_ones(())
-        axes = range(2, x.ndim)
-        for axis, norm in zip(axes, self.norms, strict=True):
+        for axis, norm in zip(range(2, x.ndim), self.norms, strict=True):
             strip = means_along(x, axis)  # (B, C, 1, S_axis)
             quarters = zip(self.dwc, strip.flatten(2).chunk(4, 1), strict=True)
             seen = norm(torch.cat([convolve(quarter) for convolve, quarter in quarters], 1))  # (B, C, S_axis)

@@ -124,7 +124,7 @@ def _plain(word: Word, x: Tensor, *others: Tensor) -> bool:
     """
     if type(x) not in TENSORS or torch._C._get_tracing_state() is not None:
         return False
-    if word == "auto" and x.is_cpu and x.numel() < LARGE:
+    if x.is_cpu and not large(word, x):
         return False
     return (
         all(type(other) in TENSORS for other in others)

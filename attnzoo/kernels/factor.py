@@ -14,9 +14,12 @@ from attnzoo.kernels import large
 
 def form(word: str, block: Any, x: Tensor) -> Callable[..., Tensor] | None:
     """What can serve the block's forward on this map, if anything."""
-    if torch.is_grad_enabled() or "weights" in block.__dict__:
-        return None
-    return _weighed if large(word, x) else None
+    return _weighed if overwrites(word, block, x) else None
+
+
+def overwrites(word: str, block: Any, x: Tensor) -> bool:
+    """Whether maps on the way to the result may be overwritten: no gradient wants them, and nobody put in his own."""
+    return not torch.is_grad_enabled() and "weights" not in block.__dict__ and large(word, x)
 
 
 def _weighed(block: Any, x: Tensor) -> Tensor:

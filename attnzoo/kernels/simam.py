@@ -6,15 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnzoo.kernels import large
-from attnzoo.kernels.factor import into
+from attnzoo.kernels.factor import into, overwrites
 
 
 def form(word: str, block: Any, x: Tensor) -> Callable[..., Tensor] | None:
     """What can serve the block's forward on this map, if anything."""
-    if torch.is_grad_enabled() or "weights" in block.__dict__:
-        return None
-    return _in_place if large(word, x) else None
+    return _in_place if overwrites(word, block, x) else None
 
 
 def _in_place(block: Any, x: Tensor) -> Tensor:

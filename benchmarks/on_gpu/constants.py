@@ -2,6 +2,7 @@
 
 import copy
 import multiprocessing
+import operator
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from attnzoo.measure.latency import Call
 
 from .correctness import far, precisely, with_gradients
 from .passes import FIVE, Changes, Map, constant, maps, only_compile, only_note, take
-from .session import Session, inputs_past_the_cache, recorded, spreads
+from .session import Session, inputs_past_the_cache, over, recorded, spreads
 
 Thing = TypeVar("Thing")
 Job = tuple[Map, Changes]
@@ -152,12 +153,8 @@ def _many(session: Session, at: Map) -> list[Given]:
 
 def _call(session: Session, each: Sequence[Call]) -> Call:
     """One after the other; on a GPU recorded, so that nothing waits for Python."""
-
-    def call() -> None:
-        for one in each:
-            one()
-
-    return recorded(call) if session.cuda else call
+    every = over(operator.call, each)
+    return recorded(every) if session.cuda else every
 
 
 def _in_time(session: Session, what: str, things: Sequence[Thing]) -> Iterator[Thing]:

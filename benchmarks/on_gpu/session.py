@@ -159,7 +159,7 @@ def inputs_past_the_cache(session: Session, x: Tensor) -> list[Tensor]:
     return [torch.randn_like(x) for _ in range(min(64, max(1, math.ceil(4 * cache / (x.numel() * x.element_size())))))]
 
 
-def over(call: Callable[[Tensor], object], inputs: Sequence[Tensor]) -> Call:
+def over(call: Callable[[Case], object], inputs: Sequence[Case]) -> Call:
     """The call on each input in turn."""
 
     def all_of_them() -> None:
